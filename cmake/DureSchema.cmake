@@ -1,0 +1,1 @@
+# dure_schema(TARGET file.dure): filled in with the generator.
