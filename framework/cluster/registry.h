@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The registry: which roles and nodes the configuration names, and who dials whom. Read once, then
+ * never changed, so it may be shared by all threads. registry_json.h makes one from a file.
+ */
+#ifndef DURE_CLUSTER_REGISTRY_H
+#define DURE_CLUSTER_REGISTRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define DURE_NODE_ID_MAX 63 /* bytes of a node id or role name: a-z 0-9 - _, a letter first */
+
+typedef struct dure_registry dure_registry;
+
+typedef struct dure_registry_node {
+    const char *id;
+    const char *role;
+    const char *host; /* where others dial it, and what it binds unless `bind` says otherwise */
+    const char *bind;
+    uint16_t link_port;   /* 0: nobody dials it (or, with free ports, chosen at start) */
+    uint16_t client_port; /* 0: it has no clients */
+    size_t role_index;
+} dure_registry_node;
+
+typedef struct dure_registry_role {
+    const char *name;
+    const char *program;      /* file name of the program */
+    const char *const *dials; /* names of roles */
+    size_t dial_count;
+} dure_registry_role;
+
+/* The cluster's name. */
+const char *dure_registry_cluster(const dure_registry *registry);
+
+/* Where nodes keep their files; each has a folder of its own below, named by its id. */
+const char *dure_registry_data(const dure_registry *registry);
+
+size_t dure_registry_node_count(const dure_registry *registry);
+const dure_registry_node *dure_registry_node_at(const dure_registry *registry, size_t index);
+/* NULL when it is not configured. */
+const dure_registry_node *dure_registry_find_node(const dure_registry *registry, const char *id);
+
+size_t dure_registry_role_count(const dure_registry *registry);
+const dure_registry_role *dure_registry_role_at(const dure_registry *registry, size_t index);
+const dure_registry_role *dure_registry_find_role(const dure_registry *registry, const char *name);
+
+/* Whether nodes of role `from` dial nodes of role `to`. */
+bool dure_registry_dials(const dure_registry *registry, const char *from, const char *to);
+
+/*
+ * Settings of a role ("tick_ms", "engine", a user's own keys): the node's value, else the role's,
+ * else the default given.
+ */
+int64_t dure_registry_setting_int(const dure_registry *registry, const char *node_id,
+                                  const char *key, int64_t fallback);
+const char *dure_registry_setting_str(const dure_registry *registry, const char *node_id,
+                                      const char *key, const char *fallback);
+bool dure_registry_setting_bool(const dure_registry *registry, const char *node_id, const char *key,
+                                bool fallback);
+
+/* Settings of the whole cluster, from the top level of the file, each with its default in
+ * config/cluster.schema.json. */
+typedef struct dure_registry_settings {
+    const char *backend; /* "auto", "epoll", "uring" */
+    uint32_t handshake_ms;
+    uint32_t heartbeat_ms;
+    uint32_t peer_timeout_ms;
+    uint32_t redial_first_ms;
+    uint32_t redial_max_ms;
+    uint32_t call_deadline_ms;
+    uint32_t client_idle_ms; /* 0: off */
+    uint32_t drain_ms;
+    const char *log_level;
+    uint32_t clients_max;
+} dure_registry_settings;
+
+const dure_registry_settings *dure_registry_settings_of(const dure_registry *registry);
+
+/*
+ * The cluster secrets, the first one to prove with, both good to accept (for rotation); count 0
+ * where there is none. Read from the file that the configuration names or from the environment;
+ * never printed.
+ */
+size_t dure_registry_secrets(const dure_registry *registry, const char *out_secrets[2]);
+
+/* Frees it; NULL is fine. */
+void dure_registry_destroy(dure_registry *registry);
+
+/* ---- making one by hand: for dure dev, tests, and registry_json.c ---- */
+
+typedef struct dure_registry_builder dure_registry_builder;
+
+DURE_CHECKED dure_err dure_registry_builder_create(const char *cluster, const char *data,
+                                                   dure_registry_builder **out_builder);
+/* dials ends with NULL. */
+DURE_CHECKED dure_err dure_registry_builder_role(dure_registry_builder *builder, const char *name,
+                                                 const char *program, const char *const *dials);
+DURE_CHECKED dure_err dure_registry_builder_node(dure_registry_builder *builder, const char *id,
+                                                 const char *role, const char *host,
+                                                 uint16_t link_port, uint16_t client_port);
+/* node_id NULL: for the role. value is JSON text of a scalar. */
+DURE_CHECKED dure_err dure_registry_builder_setting(dure_registry_builder *builder,
+                                                    const char *role, const char *node_id,
+                                                    const char *key, const char *value);
+/* To be written before finish. */
+dure_registry_settings *dure_registry_builder_settings(dure_registry_builder *builder);
+DURE_CHECKED dure_err dure_registry_builder_secret(dure_registry_builder *builder,
+                                                   const char *secret);
+/* Ends the builder; the registry is the caller's. Fails: CONFIG (an unknown role, two nodes of one
+ * id). */
+DURE_CHECKED dure_err dure_registry_builder_finish(dure_registry_builder *builder,
+                                                   dure_registry **out_registry);
+void dure_registry_builder_destroy(dure_registry_builder *builder);
+
+#endif

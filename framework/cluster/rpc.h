@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Calls between nodes: the side that asks (dure_rpc_call) and the side that answers (dure_request).
+ * One dure_rpc per node process; it owns the links to all peers, the table of outstanding calls and
+ * the methods that this node serves. Everything runs on the node's worker.
+ *
+ * A call ends exactly once, never inside dure_rpc_call, with one outcome:
+ *   OK · an error of the callee (its code) · NOT_SENT · OUTCOME_UNKNOWN (the link broke after it
+ *   left) · DEADLINE · CANCELLED · OVERLOADED · and at once NOT_UP, DOWN or NOT_CONFIGURED where
+ * there is no peer to send it to.
+ */
+#ifndef DURE_CLUSTER_RPC_H
+#define DURE_CLUSTER_RPC_H
+
+#include "base/str.h"
+#include "cluster/registry.h"
+#include "iocp/core.h"
+#include "wire/packer.h"
+
+typedef struct dure_rpc dure_rpc;
+typedef struct dure_request dure_request;
+
+/* ---- what a node serves ---- */
+
+#define DURE_METHOD_CLIENT     0x01u /* clients may call it through a gateway */
+#define DURE_METHOD_NO_LOGIN   0x02u /* also before login */
+#define DURE_METHOD_IDEMPOTENT 0x04u /* may be retried after OUTCOME_UNKNOWN */
+#define DURE_METHOD_NOTIFY     0x08u /* has no answer */
+#define DURE_METHOD_KEY_PARAM  0x10u /* routed by its first parameter instead of the client's node \
+                                      */
+
+typedef struct dure_method {
+    uint32_t number; /* from the schema: service number * 256 + method number */
+    uint32_t flags;
+    const char *name; /* as clients call it */
+    /* Generated: decodes params, calls the handler on_<name>; a wrong parameter is answered
+     * BAD_REQUEST. */
+    void (*serve)(dure_request *request, dure_slice params, void *state);
+} dure_method;
+
+/* ---- the side that answers ---- */
+
+/*
+ * A request lives until it is answered. A handler answers before it returns, or calls
+ * dure_request_hold and answers later from any callback. One that returns without either is
+ * answered INTERNAL (and asserts in debug builds). Params are lent for as long as the request
+ * lives. A notify has no answer: replies to it do nothing.
+ */
+void dure_request_hold(dure_request *request);
+
+uint32_t dure_request_method(const dure_request *request);
+/* The client session, player or entity it concerns; 0: none. */
+uint64_t dure_request_subject(const dure_request *request);
+/* The node that asks; NULL when it came from a client of this node or over the admin port. */
+const dure_registry_node *dure_request_peer(const dure_request *request);
+/* Milliseconds left for it, for calls made on its behalf; at least 1. */
+uint32_t dure_request_left_ms(const dure_request *request);
+/* True once its caller is gone, cancelled or past the deadline: an answer will be dropped. */
+bool dure_request_is_cancelled(const dure_request *request);
+
+/* fn(ctx) runs once if the request is cancelled before it is answered. */
+void dure_request_on_cancel(dure_request *request, void (*fn)(dure_request *request, void *ctx),
+                            void *ctx);
+
+/*
+ * Answers with one MessagePack object (len 0: nil); the request is gone.
+ * Borrows: result, for the call.
+ */
+void dure_request_reply(dure_request *request, dure_slice result);
+
+/*
+ * Answers by packing in place: write one object to the packer that begin gives, then call end. A
+ * packer that failed becomes INTERNAL. (What generated replies do.)
+ */
+dure_packer *dure_request_reply_begin(dure_request *request);
+void dure_request_reply_end(dure_request *request);
+
+/*
+ * Answers with an error: code err, its name, and a sentence for people. The request is gone.
+ */
+void dure_request_fail(dure_request *request, dure_err err, const char *text, ...)
+    DURE_PRINTF(3, 4);
+
+/* The same with a code of one's own, from 1000 on. */
+void dure_request_fail_code(dure_request *request, uint32_t code, const char *name,
+                            const char *text);
+
+/* ---- the side that asks ---- */
+
+typedef enum dure_target_kind {
+    DURE_TARGET_NODE, /* a node id */
+    DURE_TARGET_ROLE, /* the node of a role with the fewest calls outstanding, of those that are up
+                       */
+    DURE_TARGET_KEY,  /* rendezvous hash of key over the configured nodes of a role */
+    DURE_TARGET_ALL   /* every node of a role: notify only */
+} dure_target_kind;
+
+typedef struct dure_target {
+    dure_target_kind kind;
+    const char *name; /* node id or role; lent for the call */
+    dure_str key;
+} dure_target;
+
+static inline dure_target dure_to_node(const char *id)
+{
+    dure_target target = {DURE_TARGET_NODE, id, {NULL, 0}};
+    return target;
+}
+
+static inline dure_target dure_to_role(const char *role)
+{
+    dure_target target = {DURE_TARGET_ROLE, role, {NULL, 0}};
+    return target;
+}
+
+static inline dure_target dure_to_key(const char *role, dure_str key)
+{
+    dure_target target = {DURE_TARGET_KEY, role, key};
+    return target;
+}
+
+static inline dure_target dure_to_all(const char *role)
+{
+    dure_target target = {DURE_TARGET_ALL, role, {NULL, 0}};
+    return target;
+}
+
+/* How a call ended; everything in it is lent for the callback. */
+typedef struct dure_outcome {
+    dure_err status;  /* OK, one of ours, or INTERNAL for a callee's own code (see code) */
+    uint32_t code;    /* the number on the wire; 0 with OK */
+    dure_str name;    /* the error's name */
+    dure_str text;    /* a sentence for people */
+    dure_slice body;  /* with OK: one MessagePack object */
+    dure_slice error; /* with a callee's error: its [code, name, text] as it came; else empty */
+    const dure_registry_node *from; /* who answered; NULL: nobody */
+} dure_outcome;
+
+typedef void (*dure_call_fn)(void *ctx, const dure_outcome *outcome);
+
+typedef uint64_t dure_call_id; /* generation-checked; 0 is none */
+
+typedef struct dure_call_options {
+    uint64_t subject;
+    uint32_t deadline_ms; /* 0: the configuration's call_deadline_ms; capped to it never */
+} dure_call_options;
+
+/*
+ * Asks. body is one MessagePack object (len 0: nil).
+ * Borrows: target, options (NULL: defaults), body, for the call.
+ * Fails:   INVALID, NO_MEMORY. on_done will not be called.
+ * Calls:   on_done, once, later.
+ * Thread:  owner.
+ */
+DURE_CHECKED dure_err dure_rpc_call(dure_rpc *rpc, const dure_target *target, uint32_t method,
+                                    const dure_call_options *options, dure_slice body,
+                                    dure_call_fn on_done, void *ctx, dure_call_id *out_call);
+
+/*
+ * The same with a body packed in place: begin gives a packer to write one object to, send makes the
+ * call (or drop gives it up). For generated stubs: typed_fn is kept for the generated on_done,
+ * which gets it through dure_outcome_typed.
+ */
+typedef void (*dure_typed_fn)(void);
+dure_packer *dure_rpc_call_begin(dure_rpc *rpc);
+DURE_CHECKED dure_err dure_rpc_call_send(dure_rpc *rpc, const dure_target *target, uint32_t method,
+                                         const dure_call_options *options, dure_call_fn on_done,
+                                         dure_typed_fn typed_fn, void *ctx, dure_call_id *out_call);
+dure_typed_fn dure_outcome_typed(const dure_outcome *outcome);
+
+/*
+ * Gives a call up: it ends as CANCELLED, later, and the callee is told. A stale id does nothing.
+ */
+void dure_rpc_cancel(dure_rpc *rpc, dure_call_id call);
+
+/*
+ * A message without an answer, to one node or to all of a role; at most once.
+ * Fails: NOT_UP, DOWN, NOT_CONFIGURED, OVERLOADED, NO_MEMORY: it did not leave (to ALL: to none).
+ */
+DURE_CHECKED dure_err dure_rpc_notify(dure_rpc *rpc, const dure_target *target, uint32_t method,
+                                      uint64_t subject, dure_slice body);
+
+/* ---- the peers ---- */
+
+typedef enum dure_peer_state { DURE_PEER_NOT_UP, DURE_PEER_UP, DURE_PEER_DOWN } dure_peer_state;
+
+/* NOT_UP until the first welcome. */
+dure_peer_state dure_rpc_peer_state(const dure_rpc *rpc, const char *node_id);
+
+/* The node that a key belongs to, up or not; NULL when the role has no nodes. */
+const dure_registry_node *dure_rpc_node_of_key(const dure_rpc *rpc, const char *role, dure_str key);
+
+const dure_registry *dure_rpc_registry(const dure_rpc *rpc);
+const dure_registry_node *dure_rpc_self(const dure_rpc *rpc);
+dure_iocp_core *dure_rpc_core(const dure_rpc *rpc);
+/* Calls this node waits for, and requests it has not answered. */
+uint32_t dure_rpc_outstanding(const dure_rpc *rpc);
+uint32_t dure_rpc_serving(const dure_rpc *rpc);
+
+/* ---- life ---- */
+
+typedef struct dure_rpc_config {
+    dure_iocp_core *core;
+    const dure_registry *registry; /* borrowed for life */
+    const char *node_id;           /* this node */
+    uint64_t schema_hash;
+    const dure_method *const
+        *method_tables; /* each ends with a row whose serve is NULL; borrowed for life */
+    size_t method_table_count;
+    void *state; /* for serve */
+    /* A peer's link stands, or is gone with its cause. May be NULL. */
+    void (*on_peer_up)(dure_rpc *rpc, const dure_registry_node *peer, void *state);
+    void (*on_peer_down)(dure_rpc *rpc, const dure_registry_node *peer, dure_err cause,
+                         void *state);
+    /* Another living process has this node's id: the program must exit with 78. May be NULL. */
+    void (*on_duplicate)(dure_rpc *rpc, void *state);
+    void (*on_closed)(dure_rpc *rpc, void *state);
+} dure_rpc_config;
+
+DURE_CHECKED dure_err dure_rpc_create(const dure_rpc_config *config, dure_rpc **out_rpc);
+
+/*
+ * Listens on the node's link port (where it has one) and dials those whom its role dials.
+ * Fails: as dure_service_start.
+ */
+DURE_CHECKED dure_err dure_rpc_start(dure_rpc *rpc);
+
+/* The link port really bound, for port 0. Fails: STATE. */
+DURE_CHECKED dure_err dure_rpc_link_address(const dure_rpc *rpc, dure_net_address *out_address);
+
+/*
+ * Tells a dialler where a peer really is, where the registry says port 0 (dure dev, tests). Before
+ * start.
+ */
+DURE_CHECKED dure_err dure_rpc_set_peer_address(dure_rpc *rpc, const char *node_id,
+                                                const dure_net_address *address);
+
+/* Ends all links; outstanding calls end first (NOT_SENT or OUTCOME_UNKNOWN). Calls on_closed,
+ * later. */
+void dure_rpc_close(dure_rpc *rpc);
+
+/* After on_closed. NULL is fine. */
+void dure_rpc_destroy(dure_rpc *rpc);
+
+/*
+ * Serves a request that did not come over a link: a client's or an admin's. reply runs once, with
+ * the outcome (body or error lent for the call). Fails: UNKNOWN_METHOD, NO_MEMORY.
+ */
+typedef void (*dure_local_reply_fn)(void *ctx, const dure_outcome *outcome);
+DURE_CHECKED dure_err dure_rpc_serve_local(dure_rpc *rpc, uint32_t method, uint64_t subject,
+                                           uint32_t left_ms, dure_slice params,
+                                           dure_local_reply_fn reply, void *ctx,
+                                           dure_request **out_request);
+/* The caller of a local request is gone: on_cancel runs, reply will not. */
+void dure_rpc_abandon_local(dure_request *request);
+
+#endif

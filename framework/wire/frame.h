@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Link frames (docs/wire.md, section 1): a length, a header of six, a body. With an empty meta map
+ * the first two take 32 bytes at constant offsets, so a frame is found and routed without decoding.
+ */
+#ifndef DURE_WIRE_FRAME_H
+#define DURE_WIRE_FRAME_H
+
+#include "base/buf.h"
+#include "base/str.h"
+
+#define DURE_FRAME_HEADER_BYTES 32
+
+#define DURE_FRAME_KIND_LIST(X)                                                                    \
+    X(REQUEST, 0)                                                                                  \
+    X(RESPONSE, 1)                                                                                 \
+    X(NOTIFY, 2)                                                                                   \
+    X(ERROR, 3)                                                                                    \
+    X(CANCEL, 4)                                                                                   \
+    X(PING, 5)                                                                                     \
+    X(PONG, 6)                                                                                     \
+    X(HELLO, 7)                                                                                    \
+    X(WELCOME, 8)                                                                                  \
+    X(GOAWAY, 9)                                                                                   \
+    X(PART, 10)                                                                                    \
+    X(CHALLENGE, 11)                                                                               \
+    X(PROOF, 12)                                                                                   \
+    X(REFUSED, 13)
+
+typedef enum dure_frame_kind {
+#define DURE_FRAME_KIND_ROW(name, number) DURE_FRAME_##name = (number),
+    DURE_FRAME_KIND_LIST(DURE_FRAME_KIND_ROW)
+#undef DURE_FRAME_KIND_ROW
+} dure_frame_kind;
+
+const char *dure_frame_kind_name(dure_frame_kind kind);
+
+typedef struct dure_frame {
+    dure_frame_kind kind;
+    uint32_t id;
+    uint32_t method;
+    uint32_t left_ms;
+    uint64_t subject;
+    dure_slice meta; /* the meta map as bytes; empty (len 0) means the empty map */
+    dure_slice body; /* one MessagePack object */
+} dure_frame;
+
+/*
+ * Finds one frame at the start of data and checks it whole: canonical header, length against
+ * frame_max (bytes of the whole frame), meta keys, and the body by the walk of wire/check.h.
+ * out_frame points into data; out_len is the length of the whole frame.
+ * Fails: MORE (not complete yet; out_len says how many bytes are needed at least), TOO_LARGE,
+ *        NOT_CANONICAL, MALFORMED, TOO_DEEP, TOO_MANY_ELEMENTS, PROTOCOL (a request with 0 ms left,
+ * an unknown kind).
+ */
+DURE_CHECKED dure_err dure_frame_decode(const uint8_t *data, size_t len, size_t frame_max,
+                                        dure_frame *out_frame, size_t *out_len);
+
+/*
+ * Appends a whole frame. An empty body is written as nil.
+ * Fails: FULL, NO_MEMORY, INVALID (a meta that is no map). Nothing was appended.
+ */
+DURE_CHECKED dure_err dure_frame_encode(dure_buf *buf, const dure_frame *frame);
+
+/*
+ * The two halves of encode, for a body that is packed in place: begin appends the header
+ * (frame->body is not read) and tells where the frame starts; end writes the length of what was
+ * appended since. Fails: as encode; buf is as it was before begin.
+ */
+DURE_CHECKED dure_err dure_frame_begin(dure_buf *buf, const dure_frame *frame, size_t *out_start);
+DURE_CHECKED dure_err dure_frame_end(dure_buf *buf, size_t start);
+
+#endif
