@@ -19,6 +19,7 @@
 
 typedef struct dure_rpc dure_rpc;
 typedef struct dure_request dure_request;
+typedef struct dure_outcome dure_outcome;
 
 /* ---- what a node serves ---- */
 
@@ -26,8 +27,10 @@ typedef struct dure_request dure_request;
 #define DURE_METHOD_NO_LOGIN   0x02u /* also before login */
 #define DURE_METHOD_IDEMPOTENT 0x04u /* may be retried after OUTCOME_UNKNOWN */
 #define DURE_METHOD_NOTIFY     0x08u /* has no answer */
-#define DURE_METHOD_KEY_PARAM  0x10u /* routed by its first parameter instead of the client's node \
-                                      */
+#define DURE_METHOD_ADMIN      0x20u /* served on the admin port only */
+#define DURE_METHOD_KEY_PARAM                                                                      \
+    0x10u /* routed by its first parameter instead of the client's node                            \
+           */
 
 typedef struct dure_method {
     uint32_t number; /* from the schema: service number * 256 + method number */
@@ -85,6 +88,13 @@ void dure_request_fail(dure_request *request, dure_err err, const char *text, ..
 void dure_request_fail_code(dure_request *request, uint32_t code, const char *name,
                             const char *text);
 
+/*
+ * Passes the outcome of a call on as the answer, undecoded: its body, or its error as it came.
+ * NOT_UP, DOWN, NOT_CONFIGURED and NOT_SENT become UNAVAILABLE, because the asker knows nothing of
+ * our peers.
+ */
+void dure_request_forward(dure_request *request, const dure_outcome *outcome);
+
 /* ---- the side that asks ---- */
 
 typedef enum dure_target_kind {
@@ -125,8 +135,10 @@ static inline dure_target dure_to_all(const char *role)
     return target;
 }
 
+typedef void (*dure_typed_fn)(void); /* any function, kept for the one who knows its type */
+
 /* How a call ended; everything in it is lent for the callback. */
-typedef struct dure_outcome {
+struct dure_outcome {
     dure_err status;  /* OK, one of ours, or INTERNAL for a callee's own code (see code) */
     uint32_t code;    /* the number on the wire; 0 with OK */
     dure_str name;    /* the error's name */
@@ -134,7 +146,8 @@ typedef struct dure_outcome {
     dure_slice body;  /* with OK: one MessagePack object */
     dure_slice error; /* with a callee's error: its [code, name, text] as it came; else empty */
     const dure_registry_node *from; /* who answered; NULL: nobody */
-} dure_outcome;
+    dure_typed_fn _typed_fn;
+};
 
 typedef void (*dure_call_fn)(void *ctx, const dure_outcome *outcome);
 
@@ -161,7 +174,6 @@ DURE_CHECKED dure_err dure_rpc_call(dure_rpc *rpc, const dure_target *target, ui
  * call (or drop gives it up). For generated stubs: typed_fn is kept for the generated on_done,
  * which gets it through dure_outcome_typed.
  */
-typedef void (*dure_typed_fn)(void);
 dure_packer *dure_rpc_call_begin(dure_rpc *rpc);
 DURE_CHECKED dure_err dure_rpc_call_send(dure_rpc *rpc, const dure_target *target, uint32_t method,
                                          const dure_call_options *options, dure_call_fn on_done,
@@ -251,6 +263,13 @@ DURE_CHECKED dure_err dure_rpc_serve_local(dure_rpc *rpc, uint32_t method, uint6
                                            uint32_t left_ms, dure_slice params,
                                            dure_local_reply_fn reply, void *ctx,
                                            dure_request **out_request);
+/*
+ * The same without a method: a request for the role to forward or answer itself; nothing is
+ * dispatched. Held already.
+ */
+DURE_CHECKED dure_err dure_rpc_open_local(dure_rpc *rpc, uint64_t subject, uint32_t left_ms,
+                                          dure_slice params, dure_local_reply_fn reply, void *ctx,
+                                          dure_request **out_request);
 /* The caller of a local request is gone: on_cancel runs, reply will not. */
 void dure_rpc_abandon_local(dure_request *request);
 
