@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Log lines of one form: level topic EVENT key=value ... EVENT is a stable name that operators
- * search for. Written as logfmt or as JSON, one line at a time, to a sink that the program gives.
+ * Log lines of one form: time, level, node, topic, EVENT, then fields. EVENT is a stable name that
+ * operators search for. Written as logfmt (level=info topic=net event=LINK_UP peer=game-1) or as
+ * one JSON object, a line at a time, to a sink that the program gives.
  * There is no global log: each node has one and lends it to its cores.
  */
 #ifndef DURE_BASE_LOG_H
@@ -41,11 +42,16 @@ typedef struct dure_log_config {
 } dure_log_config;
 
 /*
+ * A log that writes from now on.
  * Fails: NO_MEMORY.
  * Owned by the caller; ends with dure_log_destroy, after everyone it was lent to.
  */
 DURE_CHECKED dure_err dure_log_create(const dure_log_config *config, dure_log **out_log);
 
+/*
+ * Frees the log; NULL is fine.
+ * Thread: any, after the last writer.
+ */
 void dure_log_destroy(dure_log *log);
 
 /*
@@ -54,6 +60,10 @@ void dure_log_destroy(dure_log *log);
  */
 void dure_log_set_level(dure_log *log, dure_log_level level);
 
+/*
+ * The level at this moment; OFF for a NULL log.
+ * Thread: any.
+ */
 dure_log_level dure_log_level_of(const dure_log *log);
 
 /*
@@ -65,7 +75,7 @@ bool dure_log_is_on(const dure_log *log, dure_log_level level);
 /*
  * Writes one line. fields is a printf format of "key=%s other=%u" pairs: every pair starts with a
  * bare key, and a value that could hold blanks or quotes is written with dure_log_quote. NULL or
- * "" for none. A NULL log swallows the line.
+ * "" for none. Past 2 KiB they are cut and end with "...". A NULL log swallows the line.
  * Thread: any.
  */
 void dure_log_write(dure_log *log, dure_log_level level, const char *topic, const char *event,
@@ -83,6 +93,10 @@ const char *dure_log_quote(const char *text, size_t len, char *out, size_t out_s
  */
 DURE_CHECKED dure_err dure_log_level_parse(const char *name, dure_log_level *out_level);
 
+/*
+ * The name of a level, as dure_log_level_parse reads it.
+ * Thread: any.
+ */
 const char *dure_log_level_name(dure_log_level level);
 
 #endif
