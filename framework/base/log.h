@@ -74,8 +74,8 @@ bool dure_log_is_on(const dure_log *log, dure_log_level level);
 
 /*
  * Writes one line. fields is a printf format of "key=%s other=%u" pairs: every pair starts with a
- * bare key, and a value that could hold blanks or quotes is written with dure_log_quote. NULL or
- * "" for none. Past 2 KiB they are cut and end with "...". A NULL log swallows the line.
+ * bare key, and a value that could hold blanks or quotes is written with dure_log_quote. NULL
+ * for none. Past 2 KiB they are cut and end with "...". A NULL log swallows the line.
  * Thread: any.
  */
 void dure_log_write(dure_log *log, dure_log_level level, const char *topic, const char *event,

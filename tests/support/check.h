@@ -45,9 +45,9 @@ typedef struct dure_test_case {
     do {                                                                                           \
         long long check_a_ = (long long)(a);                                                       \
         long long check_b_ = (long long)(b);                                                       \
-        char check_text_[256];                                                                     \
-        (void)snprintf(check_text_, sizeof check_text_, "%s == %s (%lld, %lld)", #a, #b, check_a_, \
-                       check_b_);                                                                  \
+        char check_text_[640];                                                                     \
+        (void)snprintf(check_text_, sizeof check_text_, "%.150s == %.150s (%lld, %lld)", #a, #b,   \
+                       check_a_, check_b_);                                                        \
         CU_assertImplementation(check_a_ == check_b_ ? CU_TRUE : CU_FALSE, __LINE__, check_text_,  \
                                 __FILE__, "", CU_FALSE);                                           \
     } while (0)
@@ -56,8 +56,8 @@ typedef struct dure_test_case {
     do {                                                                                           \
         dure_err check_a_ = (a);                                                                   \
         dure_err check_b_ = (b);                                                                   \
-        char check_text_[256];                                                                     \
-        (void)snprintf(check_text_, sizeof check_text_, "%s == %s (%s, %s)", #a, #b,               \
+        char check_text_[640];                                                                     \
+        (void)snprintf(check_text_, sizeof check_text_, "%.150s == %.150s (%s, %s)", #a, #b,       \
                        dure_err_name(check_a_), dure_err_name(check_b_));                          \
         CU_assertImplementation(check_a_ == check_b_ ? CU_TRUE : CU_FALSE, __LINE__, check_text_,  \
                                 __FILE__, "", CU_FALSE);                                           \
@@ -68,8 +68,8 @@ typedef struct dure_test_case {
 #define DURE_REQUIRE_OK(a)                                                                         \
     do {                                                                                           \
         dure_err check_a_ = (a);                                                                   \
-        char check_text_[256];                                                                     \
-        (void)snprintf(check_text_, sizeof check_text_, "%s is OK (%s)", #a,                       \
+        char check_text_[640];                                                                     \
+        (void)snprintf(check_text_, sizeof check_text_, "%.150s is OK (%s)", #a,                   \
                        dure_err_name(check_a_));                                                   \
         CU_assertImplementation(check_a_ == DURE_OK ? CU_TRUE : CU_FALSE, __LINE__, check_text_,   \
                                 __FILE__, "", CU_TRUE);                                            \
@@ -79,9 +79,10 @@ typedef struct dure_test_case {
     do {                                                                                           \
         const char *check_a_ = (a);                                                                \
         const char *check_b_ = (b);                                                                \
-        char check_text_[512];                                                                     \
-        (void)snprintf(check_text_, sizeof check_text_, "%s == %s (\"%.150s\", \"%.150s\")", #a,   \
-                       #b, check_a_ ? check_a_ : "NULL", check_b_ ? check_b_ : "NULL");            \
+        char check_text_[640];                                                                     \
+        (void)snprintf(check_text_, sizeof check_text_,                                            \
+                       "%.150s == %.150s (\"%.150s\", \"%.150s\")", #a, #b,                        \
+                       check_a_ ? check_a_ : "NULL", check_b_ ? check_b_ : "NULL");                \
         CU_assertImplementation(                                                                   \
             (check_a_ && check_b_ && strcmp(check_a_, check_b_) == 0) ? CU_TRUE : CU_FALSE,        \
             __LINE__, check_text_, __FILE__, "", CU_FALSE);                                        \
