@@ -51,6 +51,12 @@ typedef struct dure_method {
  */
 void dure_request_hold(dure_request *request);
 
+/*
+ * Zeroed room of size bytes that lives as long as the request: where generated code keeps the
+ * decoded params. Once per request. NULL: there is no memory.
+ */
+void *dure_request_room(dure_request *request, size_t size);
+
 uint32_t dure_request_method(const dure_request *request);
 /* The client session, player or entity it concerns; 0: none. */
 uint64_t dure_request_subject(const dure_request *request);
@@ -191,6 +197,13 @@ void dure_rpc_cancel(dure_rpc *rpc, dure_call_id call);
  */
 DURE_CHECKED dure_err dure_rpc_notify(dure_rpc *rpc, const dure_target *target, uint32_t method,
                                       uint64_t subject, dure_slice body);
+
+/*
+ * The same with a body packed in place: begin as for a call, then this instead of
+ * dure_rpc_call_send.
+ */
+DURE_CHECKED dure_err dure_rpc_notify_send(dure_rpc *rpc, const dure_target *target,
+                                           uint32_t method, uint64_t subject);
 
 /* ---- the peers ---- */
 
