@@ -1,0 +1,82 @@
+#!/bin/bash
+# Installs the Debian packages that dure needs and that are missing. A complete machine is left
+# alone and needs no network. Without root it prints the one line to run and exits with 1.
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: tools/install-packages.sh [--list] [run|test]
+
+  run    what building and running a cluster needs
+  test   that, and what the tests need (the default)
+
+  --list    print the packages and what each is for, and do nothing
+TEXT
+}
+
+# package, who needs it (run, or test only), what for
+packages() {
+    cat <<'TEXT'
+gcc                run   the compiler
+libc6-dev          run   the headers of the C library
+cmake              run   the build
+ninja-build        run   the build
+pkg-config         run   finds libraries that have no CMake package
+python3            run   the schema generator runs at build time
+libmsgpack-dev     run   writes MessagePack
+libcjson-dev       run   reads the configuration
+liburing-dev       run   the uring back end
+libssl-dev         run   the proof of the link handshake (HMAC-SHA256)
+libsqlite3-dev     run   the db node's storage
+libxxhash-dev      run   hashes room names
+libcunit1-dev      test  unit tests
+libseccomp-dev     test  forbids io_uring to show the way back to epoll
+python3-msgpack    test  a client that no one here wrote
+sqlite3            test  looks into the db node's file from outside
+graphviz           test  draws what "dure graph" prints
+clang-format       test  the audit compares the layout
+TEXT
+}
+
+group=test
+for argument in "$@"; do
+    case "$argument" in
+    run | test) group=$argument ;;
+    --list) packages && exit 0 ;;
+    -h | --help) usage && exit 0 ;;
+    *) usage >&2 && exit 2 ;;
+    esac
+done
+
+if ! command -v dpkg-query >/dev/null; then
+    echo "This is no Debian system: install what these packages hold by its own means." >&2
+    packages >&2
+    exit 0
+fi
+
+is_installed() {
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null || true)" = installed ]
+}
+
+missing=()
+while read -r package needed_by _; do
+    [ "$needed_by" = run ] || [ "$group" = test ] || continue
+    is_installed "$package" || missing+=("$package")
+done < <(packages)
+
+if [ ${#missing[@]} -eq 0 ]; then
+    exit 0
+fi
+
+if [ "$(id -u)" -ne 0 ]; then
+    echo "Packages are missing. As root, run:" >&2
+    echo "    apt-get update && apt-get install -y --no-install-recommends ${missing[*]}" >&2
+    exit 1
+fi
+
+echo "Installing ${missing[*]}" >&2
+export DEBIAN_FRONTEND=noninteractive
+# Another apt may be at work on a fresh machine (unattended upgrades): wait for its lock.
+apt=(apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
+"${apt[@]}" update >&2
+"${apt[@]}" install --no-install-recommends "${missing[@]}" >&2

@@ -1,0 +1,86 @@
+#!/bin/bash
+# Installs what is missing, builds, and runs all tests. The last line on stdout is
+# "N passed, N failed", with ", N skipped" behind where there are any; the exit status is 0 when
+# nothing failed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+usage() {
+    cat <<'TEXT'
+usage: tools/test.sh [--preset NAME]... [--sanitizers] [--jobs N]
+
+  --preset NAME   test this preset of CMakePresets.json instead of release (repeatable)
+  --sanitizers    test the presets asan-ubsan and tsan as well
+  --jobs N        tests at a time (default 2)
+TEXT
+}
+
+presets=()
+sanitizers=()
+jobs=2
+while [ $# -gt 0 ]; do
+    case "$1" in
+    --preset) presets+=("${2:?--preset needs a name}") && shift ;;
+    --sanitizers) sanitizers=(asan-ubsan tsan) ;;
+    --jobs) jobs=${2:?--jobs needs a number} && shift ;;
+    -h | --help) usage && exit 0 ;;
+    *) usage >&2 && exit 2 ;;
+    esac
+    shift
+done
+[ ${#presets[@]} -gt 0 ] || presets=(release)
+presets+=("${sanitizers[@]}")
+
+passed=0
+failed=0
+skipped=0
+
+finish() {
+    if [ "$skipped" -gt 0 ]; then
+        echo "$passed passed, $failed failed, $skipped skipped"
+    else
+        echo "$passed passed, $failed failed"
+    fi
+    [ "$failed" -eq 0 ] || exit 1
+    exit 0
+}
+
+# Adds what ctest says at its end: "P% tests passed, F tests failed out of T", where T counts the
+# skipped ones as passed and leaves disabled ones out, and a list of those that did not run.
+add_summary() {
+    local bad all skip off
+    read -r bad all < <(sed -n 's/.* tests passed, \([0-9]*\) tests* failed out of \([0-9]*\)$/\1 \2/p' "$1")
+    skip=$(grep -c '^[[:space:]]*[0-9]* - .* (Skipped)$' "$1" || true)
+    off=$(grep -c '^[[:space:]]*[0-9]* - .* (Disabled)$' "$1" || true)
+    [ -n "${all:-}" ] || return 1
+    passed=$((passed + all - bad - skip))
+    failed=$((failed + bad))
+    skipped=$((skipped + skip + off))
+}
+
+test_preset() {
+    local preset=$1
+    local output=build/$preset/tests.log
+    if ! cmake --preset "$preset" -DDURE_TESTS=ON || ! cmake --build --preset "$preset"; then
+        echo "The preset $preset does not build." >&2
+        failed=$((failed + 1))
+        return
+    fi
+    local status=0
+    local before=$failed
+    LC_ALL=C ctest --preset "$preset" --parallel "$jobs" 2>&1 | tee "$output" || status=$?
+    # Whatever ctest minds beyond the tests it counts must not look like success.
+    if ! add_summary "$output" || { [ "$status" -ne 0 ] && [ "$failed" -eq "$before" ]; }; then
+        echo "ctest ended with $status for $preset." >&2
+        failed=$((failed + 1))
+    fi
+}
+
+if ! tools/install-packages.sh test; then
+    failed=1
+    finish
+fi
+for preset in "${presets[@]}"; do
+    test_preset "$preset"
+done
+finish
