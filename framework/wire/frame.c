@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The canonical header stands at constant offsets:
+ *   0 ce len32 | 5 96 | 6 kind | 7 ce id32 | 12 ce method32 | 17 ce left32 | 22 cf subject64 | 31
+ * 80 | 32 body
+ */
+#include "wire/frame.h"
+
+#include "wire/check.h"
+#include "wire/cursor.h"
+#include "wire/limits.h"
+#include "wire/packer.h"
+
+#define FRAME_LENGTH_BYTES 5  /* the length counts what follows it */
+#define FRAME_META_AT      31 /* where the meta map starts */
+#define FRAME_META_KEY_MAX 5  /* the keys that docs/wire.md gives away */
+
+const char *dure_frame_kind_name(dure_frame_kind kind)
+{
+    switch (kind) {
+#define FRAME_KIND_NAME(name, number)                                                              \
+    case DURE_FRAME_##name:                                                                        \
+        return #name;
+        DURE_FRAME_KIND_LIST(FRAME_KIND_NAME)
+#undef FRAME_KIND_NAME
+    default:
+        return "UNKNOWN";
+    }
+}
+
+static uint64_t frame_load(const uint8_t *at, unsigned bytes)
+{
+    uint64_t value = 0;
+    for (unsigned i = 0; i < bytes; i++) {
+        value = (value << 8) | at[i];
+    }
+    return value;
+}
+
+static void frame_store(uint8_t *at, uint64_t value, unsigned bytes)
+{
+    for (unsigned i = 0; i < bytes; i++) {
+        at[i] = (uint8_t)(value >> (8 * (bytes - 1 - i)));
+    }
+}
+
+/* The five tags that must stand before their fields, compared at once; the meta map is looked at
+ * apart. */
+static bool frame_is_canonical(const uint8_t *data)
+{
+    return ((data[0] ^ 0xce) | (data[5] ^ 0x96) | (data[6] & 0x80) | (data[7] ^ 0xce) |
+            (data[12] ^ 0xce) | (data[17] ^ 0xce) | (data[22] ^ 0xcf)) == 0;
+}
+
+static bool frame_has_call_id(dure_frame_kind kind)
+{
+    return kind == DURE_FRAME_REQUEST || kind == DURE_FRAME_RESPONSE || kind == DURE_FRAME_ERROR ||
+           kind == DURE_FRAME_CANCEL;
+}
+
+/* One pass over the meta map: small integer keys that are known, any values. */
+static dure_err frame_meta(const uint8_t *data, size_t len, dure_slice *out_meta)
+{
+    dure_cursor cursor = dure_cursor_of(data, len);
+    uint32_t pairs = 0;
+    dure_err err = dure_cursor_map(&cursor, &pairs);
+    if (err != DURE_OK) {
+        return err == DURE_ERR_BAD_REQUEST ? DURE_ERR_NOT_CANONICAL : err;
+    }
+    for (uint32_t i = 0; i < pairs; i++) {
+        uint32_t key = 0;
+        if (dure_cursor_u32(&cursor, &key) != DURE_OK || key == 0 || key > FRAME_META_KEY_MAX) {
+            return DURE_ERR_PROTOCOL;
+        }
+        err = dure_cursor_skip(&cursor);
+        if (err != DURE_OK) {
+            return err;
+        }
+    }
+    out_meta->data = data;
+    out_meta->len = (size_t)(cursor.at - data);
+    return DURE_OK;
+}
+
+static dure_err frame_rules(const dure_frame *frame)
+{
+    if (frame->kind > DURE_FRAME_REFUSED) {
+        return DURE_ERR_PROTOCOL;
+    }
+    if (frame->kind == DURE_FRAME_REQUEST && frame->left_ms == 0) {
+        return DURE_ERR_PROTOCOL;
+    }
+    if (frame_has_call_id(frame->kind) && frame->id == 0) {
+        return DURE_ERR_PROTOCOL;
+    }
+    return DURE_OK;
+}
+
+static dure_err frame_body(const uint8_t *data, size_t len, dure_frame *frame)
+{
+    size_t meta_len = 1;
+    frame->meta = (dure_slice){NULL, 0};
+    if (data[FRAME_META_AT] != 0x80) {
+        dure_err err = frame_meta(data + FRAME_META_AT, len - FRAME_META_AT, &frame->meta);
+        if (err != DURE_OK) {
+            return err;
+        }
+        meta_len = frame->meta.len;
+    }
+    frame->body.data = data + FRAME_META_AT + meta_len;
+    frame->body.len = len - FRAME_META_AT - meta_len;
+    size_t object_len = 0;
+    dure_err err = dure_check_object(frame->body.data, frame->body.len, &object_len);
+    if (err != DURE_OK) {
+        return err;
+    }
+    return object_len == frame->body.len ? DURE_OK : DURE_ERR_MALFORMED;
+}
+
+dure_err dure_frame_decode(const uint8_t *data, size_t len, size_t frame_max, dure_frame *out_frame,
+                           size_t *out_len)
+{
+    *out_len = DURE_FRAME_HEADER_BYTES + 1;
+    if (len > 0 && data[0] != 0xce) {
+        return DURE_ERR_NOT_CANONICAL;
+    }
+    if (len < FRAME_LENGTH_BYTES) {
+        return DURE_ERR_MORE;
+    }
+    size_t whole = FRAME_LENGTH_BYTES + (size_t)frame_load(data + 1, 4);
+    if (whole > frame_max) {
+        return DURE_ERR_TOO_LARGE;
+    }
+    if (whole < DURE_FRAME_HEADER_BYTES + 1) {
+        return DURE_ERR_NOT_CANONICAL;
+    }
+    *out_len = whole;
+    if (len >= DURE_FRAME_HEADER_BYTES && !frame_is_canonical(data)) {
+        return DURE_ERR_NOT_CANONICAL;
+    }
+    if (len < whole) {
+        return DURE_ERR_MORE;
+    }
+    out_frame->kind = (dure_frame_kind)data[6];
+    out_frame->id = (uint32_t)frame_load(data + 8, 4);
+    out_frame->method = (uint32_t)frame_load(data + 13, 4);
+    out_frame->left_ms = (uint32_t)frame_load(data + 18, 4);
+    out_frame->subject = frame_load(data + 23, 8);
+    dure_err err = frame_rules(out_frame);
+    return err == DURE_OK ? frame_body(data, whole, out_frame) : err;
+}
+
+dure_err dure_frame_begin(dure_buf *buf, const dure_frame *frame, size_t *out_start)
+{
+    bool has_meta = frame->meta.len > 0;
+    if (has_meta && (frame->meta.data[0] & 0xf0) != 0x80) {
+        return DURE_ERR_INVALID;
+    }
+    size_t bytes = FRAME_META_AT + (has_meta ? frame->meta.len : 1);
+    uint8_t *room = NULL;
+    dure_err err = dure_buf_reserve(buf, bytes, &room);
+    if (err != DURE_OK) {
+        return err;
+    }
+    room[0] = 0xce;
+    frame_store(room + 1, 0, 4);
+    room[5] = 0x96;
+    room[6] = (uint8_t)frame->kind;
+    room[7] = 0xce;
+    frame_store(room + 8, frame->id, 4);
+    room[12] = 0xce;
+    frame_store(room + 13, frame->method, 4);
+    room[17] = 0xce;
+    frame_store(room + 18, frame->left_ms, 4);
+    room[22] = 0xcf;
+    frame_store(room + 23, frame->subject, 8);
+    room[FRAME_META_AT] = 0x80;
+    if (has_meta) {
+        memcpy(room + FRAME_META_AT, frame->meta.data, frame->meta.len);
+    }
+    *out_start = buf->len;
+    buf->len += bytes;
+    return DURE_OK;
+}
+
+dure_err dure_frame_end(dure_buf *buf, size_t start)
+{
+    size_t whole = buf->len - start;
+    if (whole - FRAME_LENGTH_BYTES > UINT32_MAX) {
+        buf->len = start;
+        return DURE_ERR_FULL;
+    }
+    frame_store(buf->data + start + 1, whole - FRAME_LENGTH_BYTES, 4);
+    return DURE_OK;
+}
+
+dure_err dure_frame_encode(dure_buf *buf, const dure_frame *frame)
+{
+    size_t start = 0;
+    dure_err err = dure_frame_begin(buf, frame, &start);
+    if (err != DURE_OK) {
+        return err;
+    }
+    dure_packer packer = dure_packer_of(buf);
+    if (frame->body.len > 0) {
+        dure_packer_raw(&packer, frame->body);
+    } else {
+        dure_packer_nil(&packer);
+    }
+    if (packer.status != DURE_OK) {
+        buf->len = start;
+        return packer.status;
+    }
+    return dure_frame_end(buf, start);
+}

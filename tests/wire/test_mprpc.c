@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The client protocol: messages come out as they went in, however they are cut, and what is no
+ * message ends the stream with its reason.
+ */
+#include "wire/mprpc.h"
+
+#include "support/check.h"
+#include "wire/cursor.h"
+
+static void a_request_read_byte_by_byte_comes_out_once(void)
+{
+    dure_buf buf;
+    dure_buf_init(&buf, 4096);
+    const uint8_t params[] = {0x92, 0x01, 0xa1, 'x'};
+    DURE_REQUIRE_OK(
+        dure_mprpc_write_request(&buf, 7, dure_str_of("move"), (dure_slice){params, 4}));
+    dure_mprpc_reader reader;
+    dure_mprpc_reader_init(&reader, 4096);
+    dure_mprpc_message message;
+    size_t len = 0;
+    for (size_t i = 1; i < buf.len; i++) {
+        DURE_CHECK_ERR(dure_mprpc_read(&reader, buf.data, i, &message, &len), DURE_ERR_MORE);
+    }
+    DURE_REQUIRE_OK(dure_mprpc_read(&reader, buf.data, buf.len, &message, &len));
+    DURE_CHECK_EQ(len, buf.len);
+    DURE_CHECK_EQ(message.id, 7);
+    DURE_CHECK(dure_str_equal(message.method, dure_str_of("move")));
+    DURE_CHECK_BYTES(message.params.data, message.params.len, params, sizeof params);
+    dure_buf_fini(&buf);
+}
+
+static dure_err read_bytes(const char *bytes, size_t count, size_t max)
+{
+    dure_mprpc_reader reader;
+    dure_mprpc_reader_init(&reader, max);
+    dure_mprpc_message message;
+    size_t len = 0;
+    return dure_mprpc_read(&reader, (const uint8_t *)bytes, count, &message, &len);
+}
+
+static void what_is_no_message_is_refused_with_its_reason(void)
+{
+    /* half a gigabyte asked for in five bytes */
+    DURE_CHECK_ERR(read_bytes("\xdd\x1f\xff\xff\xff", 5, 65536), DURE_ERR_TOO_MANY_ELEMENTS);
+    DURE_CHECK_ERR(read_bytes("\x93\xdb\xff\xff\xff\xff", 6, 65536), DURE_ERR_TOO_LARGE);
+    DURE_CHECK_ERR(read_bytes("\x94\x00\xc1", 3, 65536), DURE_ERR_MALFORMED);
+    DURE_CHECK_ERR(read_bytes("GET / HTTP/1.1\r\n", 16, 65536), DURE_ERR_PROTOCOL);
+    DURE_CHECK_ERR(read_bytes("\x94\x05\x01\xa1m\x90", 6, 65536), DURE_ERR_PROTOCOL);
+    DURE_CHECK_ERR(read_bytes("\x94\x00\x01\xa1m\x80", 6, 65536), DURE_ERR_PROTOCOL);
+    char deep[40];
+    memset(deep, 0x91, sizeof deep);
+    DURE_CHECK_ERR(read_bytes(deep, sizeof deep, 65536), DURE_ERR_TOO_DEEP);
+}
+
+DURE_SUITE(wire_mprpc, DURE_TEST(a_request_read_byte_by_byte_comes_out_once),
+           DURE_TEST(what_is_no_message_is_refused_with_its_reason));
