@@ -116,6 +116,6 @@ dure_err_class dure_err_class_of(dure_err err);
  * table has no row.
  * Thread: any.
  */
-dure_err dure_err_from_system(int system_error);
+DURE_CHECKED dure_err dure_err_from_system(int system_error);
 
 #endif

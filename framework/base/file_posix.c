@@ -214,6 +214,7 @@ dure_err dure_file_make_folder(const char *path, dure_file_access access)
 
 dure_err dure_file_make_temp_folder(const char *prefix, char *out_path, size_t out_size)
 {
+    /* Safe, since nothing here changes the environment. NOLINTNEXTLINE(concurrency-mt-unsafe) */
     const char *base = getenv("TMPDIR");
     if (base == NULL || base[0] == '\0') {
         base = "/tmp";
@@ -236,6 +237,7 @@ static int file_remove_entry(const char *path, const struct stat *status, int ki
 
 dure_err dure_file_remove_folder(const char *path)
 {
+    /* Safe without FTW_CHDIR. NOLINTNEXTLINE(concurrency-mt-unsafe) */
     int failed = nftw(path, file_remove_entry, FILE_OPEN_DURING_RM, FTW_DEPTH | FTW_PHYS);
     return failed == 0 ? DURE_OK : dure_err_from_system(errno);
 }

@@ -27,6 +27,7 @@ static inline dure_str dure_str_of(const char *text)
     return str;
 }
 
+/* Whether both hold the same bytes. */
 static inline bool dure_str_equal(dure_str a, dure_str b)
 {
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);

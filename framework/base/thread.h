@@ -36,12 +36,21 @@ void dure_thread_join(dure_thread *thread);
  */
 uint64_t dure_thread_self(void);
 
-/* NULL when there is no memory. Ends accept NULL. */
+/*
+ * A mutex; NULL when there is no memory. It is not recursive, destroy accepts NULL, and unlock is
+ * for the thread that locked.
+ * Thread: any.
+ */
 dure_mutex *dure_mutex_create(void);
 void dure_mutex_destroy(dure_mutex *mutex);
 void dure_mutex_lock(dure_mutex *mutex);
 void dure_mutex_unlock(dure_mutex *mutex);
 
+/*
+ * A condition; NULL when there is no memory. Destroy accepts NULL. A wait gives the mutex, which
+ * the caller holds, away and takes it again; it may return without a signal, so callers look again.
+ * Thread: any.
+ */
 dure_cond *dure_cond_create(void);
 void dure_cond_destroy(dure_cond *cond);
 void dure_cond_wait(dure_cond *cond, dure_mutex *mutex);
