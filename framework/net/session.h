@@ -58,8 +58,8 @@ typedef struct dure_session_handlers {
 /* Handlers that do nothing (on_recv consumes all), for tables that must be complete. */
 void dure_session_ignore_connected(dure_session *session);
 void dure_session_ignore_connect_failed(dure_session *session, dure_err cause);
-dure_err dure_session_ignore_recv(dure_session *session, const uint8_t *data, size_t len,
-                                  size_t *out_consumed);
+DURE_CHECKED dure_err dure_session_ignore_recv(dure_session *session, const uint8_t *data,
+                                               size_t len, size_t *out_consumed);
 void dure_session_ignore_sent(dure_session *session, size_t bytes);
 void dure_session_ignore_disconnected(dure_session *session, dure_err cause);
 
