@@ -11,7 +11,8 @@
 #define DURE_ASSERT(condition)                                                                     \
     ((condition) ? (void)0 : dure_assert_failed(#condition, __FILE__, __LINE__))
 
-#if DURE_DEBUG
+/* Programs outside this tree may leave DURE_DEBUG undefined. */
+#if defined(DURE_DEBUG) && DURE_DEBUG
 #define DURE_DEBUG_ASSERT(condition) DURE_ASSERT(condition)
 #else
 #define DURE_DEBUG_ASSERT(condition) ((void)sizeof(condition))
