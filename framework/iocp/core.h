@@ -112,6 +112,14 @@ void dure_iocp_socket_close(dure_iocp_socket *socket);
 void dure_iocp_socket_abort(dure_iocp_socket *socket);
 
 /*
+ * Hands a socket without operations to another core of the same back end: release on the thread of
+ * the one that has it, adopt on the thread of the one that gets it. For accepted sockets on their
+ * way to a worker.
+ */
+void dure_iocp_socket_release(dure_iocp_socket *socket);
+void dure_iocp_socket_adopt(dure_iocp_core *core, dure_iocp_socket *socket);
+
+/*
  * Fails: ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE, PERMISSION, INVALID, SYSTEM.
  */
 DURE_CHECKED dure_err dure_iocp_socket_bind(dure_iocp_socket *socket,
