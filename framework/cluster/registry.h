@@ -22,7 +22,8 @@ typedef struct dure_registry_node {
     const char *host; /* where others dial it, and what it binds unless `bind` says otherwise */
     const char *bind;
     uint16_t link_port;   /* 0: nobody dials it (or, with free ports, chosen at start) */
-    uint16_t client_port; /* 0: it has no clients */
+    uint16_t client_port; /* 0: it has no clients, or with has_clients one chosen at start */
+    bool has_clients; /* it has a client port, of a number chosen at start where client_port is 0 */
     size_t role_index;
 } dure_registry_node;
 
@@ -102,6 +103,10 @@ DURE_CHECKED dure_err dure_registry_builder_role(dure_registry_builder *builder,
 DURE_CHECKED dure_err dure_registry_builder_node(dure_registry_builder *builder, const char *id,
                                                  const char *role, const char *host,
                                                  uint16_t link_port, uint16_t client_port);
+/* Of the node added last: another address to bind than its host. Fails: NO_MEMORY. */
+DURE_CHECKED dure_err dure_registry_builder_bind(dure_registry_builder *builder, const char *bind);
+/* The node added last has a client port, chosen at start where its number is 0. Fails: never. */
+DURE_CHECKED dure_err dure_registry_builder_clients(dure_registry_builder *builder);
 /* node_id NULL: for the role. value is JSON text of a scalar. */
 DURE_CHECKED dure_err dure_registry_builder_setting(dure_registry_builder *builder,
                                                     const char *role, const char *node_id,
