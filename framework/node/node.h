@@ -129,8 +129,9 @@ typedef struct dure_node_config {
 DURE_CHECKED dure_err dure_node_create(const dure_node_config *config, dure_node **out_node);
 
 /*
- * Runs on_start, opens the ports, dials. Not OK: nothing is open, destroy it.
- * Fails: ADDRESS_IN_USE, what on_start said, ...; the log line that says what is taken is written.
+ * Runs on_start, opens the ports, dials. Not OK: what was opened ends, and on_ended is called when
+ * it has; destroy it then. Fails: ADDRESS_IN_USE, what on_start said, ...; the log line that says
+ * what is taken is written.
  */
 DURE_CHECKED dure_err dure_node_start(dure_node *node);
 

@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The life of one node. It starts from the inside out (role, links, clients, admin) and stops from
+ * the outside in: nobody new, then what is in flight, then ports and links, then the role's end.
+ */
+#include "node/node.h"
+
+#include <stdio.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "net/address.h"
+#include "node/node_impl.h"
+#include "node/process.h"
+
+#define NODE_WATCH_MS      250u
+#define NODE_STOP_WATCH_MS 10u
+#define NODE_EXIT_FAILED   1
+#define NODE_EXIT_CONFIG   78 /* EX_CONFIG of sysexits.h */
+
+static void node_set_state(dure_node *node, node_state state)
+{
+    static const char *const names[] = {
+#define NODE_STATE_NAME(name) #name,
+        NODE_STATE_LIST(NODE_STATE_NAME)
+#undef NODE_STATE_NAME
+    };
+    DURE_ASSERT(state > node->state);
+    dure_log_write(node->config.log, DURE_LOG_DEBUG, "node", "NODE_STATE", "from=%s to=%s",
+                   names[node->state], names[state]);
+    node->state = state;
+}
+
+static dure_iocp_core *node_core(const dure_node *node)
+{
+    return node->object.core;
+}
+
+static void node_start_timer(dure_node *node, dure_iocp_event *event, uint32_t ms)
+{
+    if (!dure_iocp_event_is_active(event)) {
+        dure_err err = dure_iocp_timer(node_core(node), event, ms);
+        DURE_ASSERT(err == DURE_OK); /* a timer's memory is the event's own */
+    }
+}
+
+/* ---- the end ---- */
+
+static void node_check_ended(dure_node *node)
+{
+    if (node->state != NODE_CLOSING || !node->rpc_is_closed ||
+        !node_port_is_closed(node->clients) || !node_port_is_closed(node->admin) ||
+        dure_iocp_event_is_active(&node->watch) || dure_iocp_event_is_active(&node->tick) ||
+        !node_work_is_idle(node) || !dure_list_is_empty(&node->delays)) {
+        return;
+    }
+    node_set_state(node, NODE_ENDED);
+    if (node->has_role_state && node->config.role->on_end != NULL) {
+        node->has_role_state = false;
+        node->config.role->on_end(node, node->role_state);
+    }
+    node_admin_forget(node);
+    dure_folder_unlock(node->data_lock);
+    node->data_lock = NULL;
+    dure_log_write(node->config.log, DURE_LOG_INFO, "node", "NODE_ENDED", "exit_code=%d",
+                   node->exit_code);
+    if (node->config.on_ended != NULL) {
+        node->config.on_ended(node, node->exit_code, node->config.ctx);
+    }
+}
+
+void node_port_closed(node_port *port, void *ctx)
+{
+    (void)port;
+    node_check_ended(ctx);
+}
+
+static void node_rpc_closed(dure_rpc *rpc, void *state)
+{
+    dure_node *node = state;
+    (void)rpc;
+    node->rpc_is_closed = true;
+    node_check_ended(node);
+}
+
+static void node_close(dure_node *node)
+{
+    node_set_state(node, NODE_CLOSING);
+    dure_iocp_cancel(&node->watch);
+    dure_iocp_cancel(&node->tick);
+    node_work_cancel_delays(node);
+    node_port_close(node->clients, DURE_ERR_CLOSED, "the node is stopping");
+    node_port_close(node->admin, DURE_ERR_CLOSED, "the node is stopping");
+    dure_rpc_close(node->rpc);
+    node_check_ended(node);
+}
+
+static bool node_is_quiet(const dure_node *node)
+{
+    return dure_rpc_serving(node->rpc) == 0 && dure_rpc_outstanding(node->rpc) == 0 &&
+           node->stop_holds == 0 && node_work_is_idle(node);
+}
+
+static void node_stop_step(dure_node *node)
+{
+    bool is_due = dure_iocp_core_now_ms(node_core(node)) >= node->stop_due_ms;
+    if (!node_is_quiet(node) && !is_due) {
+        node_start_timer(node, &node->watch, NODE_STOP_WATCH_MS);
+        return;
+    }
+    if (is_due && !node_is_quiet(node)) {
+        dure_log_write(node->config.log, DURE_LOG_WARN, "node", "DRAIN_ENDED",
+                       "serving=%u outstanding=%u holds=%u", dure_rpc_serving(node->rpc),
+                       dure_rpc_outstanding(node->rpc), node->stop_holds);
+    }
+    node_close(node);
+}
+
+void node_begin_stop(dure_node *node)
+{
+    if (node->state != NODE_RUNNING) {
+        return;
+    }
+    node_set_state(node, NODE_STOPPING);
+    dure_service_manager_notify("STOPPING=1");
+    dure_log_write(node->config.log, DURE_LOG_INFO, "node", "NODE_STOPPING", NULL);
+    node->stop_due_ms = dure_iocp_core_now_ms(node_core(node)) + node->settings->drain_ms;
+    node_port_stop_accepting(node->clients);
+    if (node->config.role->on_stop != NULL) {
+        node->config.role->on_stop(node, node->role_state);
+    }
+    dure_iocp_cancel(&node->watch); /* its completion takes the first step */
+}
+
+/* ---- completions ---- */
+
+static void node_on_watch(dure_node *node)
+{
+    if (node->state == NODE_RUNNING) {
+        node_port_tick(node->clients);
+        node_port_tick(node->admin);
+        node_start_timer(node, &node->watch, NODE_WATCH_MS);
+    } else if (node->state == NODE_STOPPING) {
+        node_stop_step(node);
+    }
+}
+
+/* Ticks keep their rhythm: a late one does not push the next ones back. */
+static void node_plan_tick(dure_node *node)
+{
+    uint64_t now = dure_iocp_core_now_ns(node_core(node));
+    uint64_t period = (uint64_t)node->tick_ms * 1000000u;
+    node->next_tick_ns += period;
+    if (node->next_tick_ns <= now) {
+        node->next_tick_ns = now + period;
+    }
+    uint64_t wait_ms = (node->next_tick_ns - now + 999999u) / 1000000u;
+    node_start_timer(node, &node->tick, (uint32_t)wait_ms);
+}
+
+static void node_on_tick(dure_node *node)
+{
+    if (node->state == NODE_RUNNING || node->state == NODE_STOPPING) {
+        node->config.role->on_tick(node, node->role_state);
+    }
+    if (node->state == NODE_RUNNING || node->state == NODE_STOPPING) {
+        node_plan_tick(node);
+    }
+}
+
+static void node_dispatch(dure_iocp_object *object, dure_iocp_event *event)
+{
+    dure_node *node = DURE_CONTAINER_OF(object, dure_node, object);
+    if (event == &node->watch) {
+        node_on_watch(node);
+    } else if (event == &node->tick) {
+        node_on_tick(node);
+    } else if (event == &node->stop) {
+        node_begin_stop(node);
+    } else {
+        (void)node_work_dispatch(node, event);
+    }
+    node_check_ended(node);
+}
+
+static void node_destroy_object(dure_iocp_object *object)
+{
+    dure_node *node = DURE_CONTAINER_OF(object, dure_node, object);
+    dure_mem_free(node->data_dir);
+    dure_mem_free(node->admin_path);
+    dure_mem_free(node);
+}
+
+static const dure_iocp_object_ops node_ops = {node_dispatch, node_destroy_object};
+
+/* ---- peers ---- */
+
+static void node_on_peer_up(dure_rpc *rpc, const dure_registry_node *peer, void *state)
+{
+    dure_node *node = state;
+    (void)rpc;
+    if (node->config.role->on_peer_up != NULL && node->has_role_state) {
+        node->config.role->on_peer_up(node, peer, node->role_state);
+    }
+}
+
+static void node_on_peer_down(dure_rpc *rpc, const dure_registry_node *peer, dure_err cause,
+                              void *state)
+{
+    dure_node *node = state;
+    (void)rpc;
+    if (node->config.role->on_peer_down != NULL && node->has_role_state) {
+        node->config.role->on_peer_down(node, peer, cause, node->role_state);
+    }
+}
+
+static void node_on_duplicate(dure_rpc *rpc, void *state)
+{
+    dure_node *node = state;
+    (void)rpc;
+    dure_log_write(node->config.log, DURE_LOG_ERROR, "node", "DUPLICATE_ID", "id=%s",
+                   node->self->id);
+    node->exit_code = NODE_EXIT_CONFIG;
+    node_begin_stop(node);
+}
+
+static void *node_method_state(void *state, const dure_method *method)
+{
+    dure_node *node = state;
+    /* The built-in service works on the node, the role's on what its on_start gave. */
+    return method >= node_builtin_methods &&
+                   method->number / 256u == node_builtin_methods->number / 256u
+               ? (void *)node
+               : node->role_state;
+}
+
+/* ---- making and starting ---- */
+
+static dure_err node_make_rpc(dure_node *node)
+{
+    const dure_method *tables[2] = {node_builtin_methods, node->config.role->methods};
+    dure_rpc_config config = {
+        .core = node->config.core,
+        .registry = node->config.registry,
+        .node_id = node->config.node_id,
+        .schema_hash = node_builtin_schema_hash() ^ node->config.role->schema_hash,
+        .method_tables = tables,
+        .method_table_count = node->config.role->methods != NULL ? 2 : 1,
+        .state = node,
+        .method_state = node_method_state,
+        .on_peer_up = node_on_peer_up,
+        .on_peer_down = node_on_peer_down,
+        .on_duplicate = node_on_duplicate,
+        .on_closed = node_rpc_closed,
+        .listens_on_free_port = node->config.free_ports,
+    };
+    return dure_rpc_create(&config, &node->rpc);
+}
+
+dure_err dure_node_create(const dure_node_config *config, dure_node **out_node)
+{
+    const dure_registry_node *self = dure_registry_find_node(config->registry, config->node_id);
+    if (self == NULL) {
+        return DURE_ERR_NOT_CONFIGURED;
+    }
+    if (strcmp(self->role, config->role->name) != 0) {
+        return DURE_ERR_INVALID;
+    }
+    dure_node *node = dure_mem_alloc(sizeof *node);
+    if (node == NULL) {
+        return DURE_ERR_NO_MEMORY;
+    }
+    dure_iocp_object_init(&node->object, config->core, &node_ops);
+    dure_iocp_event_init(&node->watch, &node->object, DURE_IOCP_TIMER);
+    dure_iocp_event_init(&node->tick, &node->object, DURE_IOCP_TIMER);
+    dure_iocp_event_init(&node->stop, &node->object, DURE_IOCP_POST);
+    node_work_init(node);
+    atomic_init(&node->is_stop_posted, false);
+    node->config = *config;
+    node->self = self;
+    node->settings = dure_registry_settings_of(config->registry);
+    node->started_ms = dure_iocp_core_now_ms(config->core);
+    dure_err err = node_make_rpc(node);
+    if (err == DURE_OK) {
+        err = node_client_port_create(node);
+    }
+    if (err == DURE_OK) {
+        err = node_admin_create(node);
+    }
+    if (err != DURE_OK) {
+        dure_node_destroy(node);
+        return err;
+    }
+    *out_node = node;
+    return DURE_OK;
+}
+
+static dure_err node_make_data_dir(dure_node *node)
+{
+    char path[4096];
+    if (node->config.no_admin) {
+        node->data_dir = dure_mem_strdup("");
+        return node->data_dir != NULL ? DURE_OK : DURE_ERR_NO_MEMORY;
+    }
+    int len = snprintf(path, sizeof path, "%s/%s", dure_registry_data(node->config.registry),
+                       node->self->id);
+    if (len < 0 || (size_t)len >= sizeof path) {
+        return DURE_ERR_TOO_LARGE;
+    }
+    node->data_dir = dure_mem_strdup(path);
+    if (node->data_dir == NULL) {
+        return DURE_ERR_NO_MEMORY;
+    }
+    dure_err err = dure_file_make_folder(path, DURE_FILE_OWNER_ONLY);
+    if (err == DURE_OK) {
+        err = dure_folder_lock(path, &node->data_lock);
+    }
+    if (err != DURE_OK) {
+        char quoted[512];
+        dure_log_write(
+            node->config.log, DURE_LOG_ERROR, "node", "DATA_REFUSED",
+            "folder=%s cause=%s text=\"%s\"",
+            dure_log_quote(path, strlen(path), quoted, sizeof quoted), dure_err_name(err),
+            err == DURE_ERR_EXISTS ? "another process uses this folder" : dure_err_text(err));
+    }
+    return err;
+}
+
+static void node_say_taken(const dure_node *node, const char *what, uint16_t port, dure_err err)
+{
+    dure_log_write(node->config.log, DURE_LOG_ERROR, "node", "LISTEN_FAILED",
+                   "address=%s:%u what=%s cause=%s "
+                   "text=\"cannot listen on %s:%u (%s of %s): %s\"",
+                   node->self->bind, (unsigned)port, what, dure_err_name(err), node->self->bind,
+                   (unsigned)port, what, node->self->id, dure_err_text(err));
+}
+
+static dure_err node_open_clients(dure_node *node)
+{
+    if (!node->self->has_clients) {
+        return DURE_OK;
+    }
+    dure_net_address address;
+    dure_err err = dure_net_address_from_ip(node->self->bind, node->self->client_port, &address);
+    if (err == DURE_OK) {
+        err = node_port_start(node->clients, &address);
+    }
+    if (err != DURE_OK) {
+        node_say_taken(node, "clients", node->self->client_port, err);
+    }
+    return err;
+}
+
+static dure_err node_open_links(dure_node *node)
+{
+    dure_err err = dure_rpc_start(node->rpc);
+    if (err != DURE_OK) {
+        node_say_taken(node, "links", node->self->link_port, err);
+    }
+    return err;
+}
+
+static dure_err node_open_admin(dure_node *node)
+{
+    return node->config.no_admin ? DURE_OK : node_admin_start(node);
+}
+
+static dure_err node_start_role(dure_node *node)
+{
+    const dure_role *role = node->config.role;
+    dure_err err = role->on_start != NULL ? role->on_start(node, &node->role_state) : DURE_OK;
+    node->has_role_state = err == DURE_OK;
+    if (err != DURE_OK) {
+        dure_log_write(node->config.log, DURE_LOG_ERROR, "node", "ROLE_REFUSED", "role=%s cause=%s",
+                       role->name, dure_err_name(err));
+    }
+    return err;
+}
+
+static void node_begin_ticks(dure_node *node)
+{
+    int64_t tick_ms = dure_node_setting_int(node, "tick_ms", node->config.role->tick_ms);
+    node_start_timer(node, &node->watch, NODE_WATCH_MS);
+    if (node->config.role->on_tick != NULL && tick_ms > 0) {
+        node->tick_ms = (uint32_t)tick_ms;
+        node->next_tick_ns = dure_iocp_core_now_ns(node_core(node));
+        node_plan_tick(node);
+    }
+}
+
+dure_err dure_node_start(dure_node *node)
+{
+    DURE_ASSERT(node->state == NODE_NEW);
+    dure_err err = node_make_data_dir(node);
+    err = err == DURE_OK ? node_start_role(node) : err;
+    err = err == DURE_OK ? node_open_links(node) : err;
+    err = err == DURE_OK ? node_open_clients(node) : err;
+    err = err == DURE_OK ? node_open_admin(node) : err;
+    node_set_state(node, NODE_RUNNING);
+    if (err != DURE_OK) {
+        /* What is open already ends as it would at a stop; on_ended tells. */
+        node->exit_code = NODE_EXIT_FAILED;
+        node_set_state(node, NODE_STOPPING);
+        node_close(node);
+        return err;
+    }
+    node_begin_ticks(node);
+    dure_log_write(node->config.log, DURE_LOG_INFO, "node", "NODE_READY", "role=%s backend=%s",
+                   node->self->role, dure_iocp_core_backend_name(node_core(node)));
+    dure_service_manager_notify("READY=1");
+    if (node->config.on_ready != NULL) {
+        node->config.on_ready(node, node->config.ctx);
+    }
+    return DURE_OK;
+}
+
+void dure_node_destroy(dure_node *node)
+{
+    if (node == NULL) {
+        return;
+    }
+    node_port_destroy(node->clients);
+    node_port_destroy(node->admin);
+    dure_rpc_destroy(node->rpc);
+    dure_folder_unlock(node->data_lock);
+    dure_iocp_object_release(&node->object);
+}
+
+/* ---- from handlers ---- */
+
+void dure_node_stop(dure_node *node)
+{
+    /* relaxed: the post itself orders what matters */
+    if (!atomic_exchange_explicit(&node->is_stop_posted, true, memory_order_relaxed)) {
+        dure_iocp_post(node_core(node), &node->stop);
+    }
+}
+
+void dure_node_fail(dure_node *node, dure_err err, const char *why)
+{
+    char quoted[512];
+    dure_log_write(node->config.log, DURE_LOG_ERROR, "node", "NODE_FAILED", "cause=%s why=%s",
+                   dure_err_name(err), dure_log_quote(why, strlen(why), quoted, sizeof quoted));
+    node->exit_code = NODE_EXIT_FAILED;
+    dure_node_stop(node);
+}
+
+bool dure_node_is_stopping(const dure_node *node)
+{
+    return node->state >= NODE_STOPPING;
+}
+
+void dure_node_hold_stop(dure_node *node)
+{
+    node->stop_holds++;
+}
+
+void dure_node_release_stop(dure_node *node)
+{
+    DURE_ASSERT(node->stop_holds > 0);
+    node->stop_holds--;
+}
+
+dure_rpc *dure_node_rpc(dure_node *node)
+{
+    return node->rpc;
+}
+
+dure_iocp_core *dure_node_core(dure_node *node)
+{
+    return node_core(node);
+}
+
+dure_log *dure_node_log(dure_node *node)
+{
+    return node->config.log;
+}
+
+const char *dure_node_id(const dure_node *node)
+{
+    return node->self->id;
+}
+
+const char *dure_node_data_dir(const dure_node *node)
+{
+    return node->data_dir;
+}
+
+void *dure_node_state(dure_node *node)
+{
+    return node->role_state;
+}
+
+int64_t dure_node_setting_int(const dure_node *node, const char *key, int64_t fallback)
+{
+    return dure_registry_setting_int(node->config.registry, node->self->id, key, fallback);
+}
+
+const char *dure_node_setting_str(const dure_node *node, const char *key, const char *fallback)
+{
+    return dure_registry_setting_str(node->config.registry, node->self->id, key, fallback);
+}
+
+dure_err dure_node_client_address(const dure_node *node, dure_net_address *out_address)
+{
+    return node->self->has_clients ? node_port_address(node->clients, out_address)
+                                   : DURE_ERR_NOT_FOUND;
+}
+
+dure_err dure_node_link_address(const dure_node *node, dure_net_address *out_address)
+{
+    return dure_rpc_link_address(node->rpc, out_address);
+}

@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Connections read, requests kept, answers written. A request that its connection does not outlive
+ * is abandoned, so no answer looks for somebody who is gone.
+ */
+#include "node/port.h"
+
+#include "base/mem.h"
+#include "net/address.h"
+#include "wire/limits.h"
+
+#define PORT_REQUESTS_MAX      1024u           /* of one connection, unanswered */
+#define PORT_QUEUE_SOFT_BYTES  (256u * 1024u)  /* over it for PORT_SLOW_MS: cut as SLOW */
+#define PORT_QUEUE_HARD_BYTES  (1024u * 1024u) /* cut as SLOW at once */
+#define PORT_SLOW_MS           5000u
+#define PORT_SCRATCH_BYTES_MAX (2u * 1024u * 1024u)
+
+struct node_port {
+    node_port_config config;
+    dure_service *service;
+    dure_list waiting; /* node_conn.in_waiting */
+    dure_buf scratch;  /* messages are built here, then queued */
+    uint32_t count;
+    bool is_started;
+    bool is_closed;
+    bool is_closing;
+};
+
+/* A request on its way, so that its answer finds the message it answers. */
+typedef struct node_call {
+    node_conn *conn;
+    dure_list in_conn;
+    dure_request *request;
+    uint32_t id;
+    bool is_notification;
+} node_call;
+
+static dure_iocp_core *port_core(const node_port *port)
+{
+    return dure_rpc_core(port->config.rpc);
+}
+
+/* ---- writing ---- */
+
+static dure_slice scratch_slice(const node_port *port)
+{
+    return (dure_slice){port->scratch.data, port->scratch.len};
+}
+
+/* Queues what stands in the scratch buffer. A connection that does not read is cut. */
+static dure_err conn_send_scratch(node_conn *conn)
+{
+    dure_slice bytes = scratch_slice(conn->port);
+    dure_err err = dure_session_send(conn->session, bytes.data, bytes.len);
+    dure_buf_clear(&conn->port->scratch);
+    if (err == DURE_ERR_OVERLOADED) {
+        dure_session_abort(conn->session, DURE_ERR_SLOW);
+    }
+    return err;
+}
+
+static void conn_send_or_cut(node_conn *conn, dure_err encoded)
+{
+    if (encoded != DURE_OK) {
+        dure_buf_clear(&conn->port->scratch);
+        dure_session_disconnect(conn->session, encoded);
+        return;
+    }
+    dure_err ignored = conn_send_scratch(conn); /* a connection that ends has nobody to tell */
+    (void)ignored;
+}
+
+void node_conn_reply(node_conn *conn, const dure_mprpc_message *message, dure_slice result)
+{
+    if (message->kind == DURE_MPRPC_REQUEST) {
+        conn_send_or_cut(conn, dure_mprpc_write_result(&conn->port->scratch, message->id, result));
+    }
+}
+
+void node_conn_fail(node_conn *conn, const dure_mprpc_message *message, dure_err err,
+                    const char *text)
+{
+    if (message->kind == DURE_MPRPC_REQUEST) {
+        conn_send_or_cut(
+            conn, dure_mprpc_write_error(&conn->port->scratch, message->id, (uint32_t)err,
+                                         dure_str_of(dure_err_name(err)), dure_str_of(text)));
+    }
+}
+
+dure_err node_conn_notify(node_conn *conn, dure_str method, dure_slice params)
+{
+    dure_err err = dure_mprpc_write_notification(&conn->port->scratch, method, params);
+    if (err != DURE_OK) {
+        dure_buf_clear(&conn->port->scratch);
+        return err;
+    }
+    return conn_send_scratch(conn);
+}
+
+void node_conn_close(node_conn *conn, dure_err cause, const char *text)
+{
+    dure_buf params;
+    dure_buf_init(&params, 4096);
+    dure_packer packer = dure_packer_of(&params);
+    dure_packer_array(&packer, 2);
+    dure_packer_cstr(&packer, cause == DURE_ERR_CLOSED ? "STOPPING" : dure_err_name(cause));
+    dure_packer_cstr(&packer, text);
+    if (packer.status == DURE_OK && dure_session_is_connected(conn->session)) {
+        dure_err ignored =
+            node_conn_notify(conn, dure_str_of("closing"), (dure_slice){params.data, params.len});
+        (void)ignored; /* a courtesy: the end comes all the same */
+    }
+    dure_buf_fini(&params);
+    dure_session_disconnect(conn->session, cause);
+}
+
+/* ---- requests ---- */
+
+static void call_free(node_call *call)
+{
+    dure_list_remove(&call->in_conn);
+    call->conn->request_count--;
+    dure_mem_free(call);
+}
+
+static void call_on_reply(void *ctx, const dure_outcome *outcome)
+{
+    node_call *call = ctx;
+    node_conn *conn = call->conn;
+    uint32_t id = call->id;
+    bool is_notification = call->is_notification;
+    call_free(call);
+    if (is_notification || !dure_session_is_connected(conn->session)) {
+        return;
+    }
+    dure_buf *scratch = &conn->port->scratch;
+    dure_err encoded;
+    if (outcome->status == DURE_OK) {
+        encoded = dure_mprpc_write_result(scratch, id, outcome->body);
+    } else if (outcome->error.len > 0) {
+        encoded = dure_mprpc_write_error_raw(scratch, id, outcome->error);
+    } else {
+        uint32_t code = outcome->code != 0 ? outcome->code : (uint32_t)outcome->status;
+        encoded = dure_mprpc_write_error(scratch, id, code, outcome->name, outcome->text);
+    }
+    conn_send_or_cut(conn, encoded);
+}
+
+static node_call *call_new(node_conn *conn, const dure_mprpc_message *message)
+{
+    if (conn->request_count >= PORT_REQUESTS_MAX) {
+        node_conn_fail(conn, message, DURE_ERR_OVERLOADED,
+                       "too many requests of this connection are unanswered");
+        return NULL;
+    }
+    node_call *call = dure_mem_alloc(sizeof *call);
+    if (call == NULL) {
+        node_conn_fail(conn, message, DURE_ERR_OVERLOADED, "out of memory");
+        return NULL;
+    }
+    call->conn = conn;
+    call->id = message->id;
+    call->is_notification = message->kind == DURE_MPRPC_NOTIFICATION;
+    dure_list_init(&call->in_conn);
+    dure_list_push_back(&conn->requests, &call->in_conn);
+    conn->request_count++;
+    return call;
+}
+
+void node_conn_serve(node_conn *conn, const dure_mprpc_message *message, const dure_method *method)
+{
+    node_call *call = call_new(conn, message);
+    if (call == NULL) {
+        return;
+    }
+    dure_request *request = NULL;
+    dure_err err = dure_rpc_serve_local(conn->port->config.rpc, method->number, conn->id,
+                                        conn->port->config.call_deadline_ms, message->params,
+                                        call_on_reply, call, &request);
+    if (err != DURE_OK) {
+        call_free(call);
+        node_conn_fail(conn, message, err, dure_err_text(err));
+    } else if (request != NULL) {
+        call->request = request; /* not answered yet: the call is still there */
+    }
+}
+
+dure_request *node_conn_open_request(node_conn *conn, const dure_mprpc_message *message)
+{
+    node_call *call = call_new(conn, message);
+    if (call == NULL) {
+        return NULL;
+    }
+    dure_err err =
+        dure_rpc_open_local(conn->port->config.rpc, conn->id, conn->port->config.call_deadline_ms,
+                            message->params, call_on_reply, call, &call->request);
+    if (err != DURE_OK) {
+        call_free(call);
+        node_conn_fail(conn, message, err, dure_err_text(err));
+        return NULL;
+    }
+    return call->request;
+}
+
+/* ---- reading ---- */
+
+static const char *limit_text(dure_err err)
+{
+    switch ((int)err) {
+    case DURE_ERR_TOO_LARGE:
+        return "the message is larger than is allowed here";
+    case DURE_ERR_TOO_DEEP:
+        return "the message is nested deeper than 32";
+    case DURE_ERR_TOO_MANY_ELEMENTS:
+        return "the message declares more elements than it can have";
+    case DURE_ERR_MALFORMED:
+        return "the bytes are not MessagePack";
+    default:
+        return "this is no MessagePack-RPC request or notification";
+    }
+}
+
+/* Whether so much waits to go out that nothing more is to be read for now. */
+static bool conn_is_full(const node_conn *conn)
+{
+    size_t max = conn->is_trusted ? PORT_QUEUE_SOFT_BYTES : DURE_WIRE_CLIENT_STRANGER_MAX;
+    return dure_session_send_queue_bytes(conn->session) > max;
+}
+
+static void conn_throttle(node_conn *conn)
+{
+    conn->is_throttled = true;
+    dure_session_pause_recv(conn->session);
+}
+
+static void conn_message(node_conn *conn, const dure_mprpc_message *message)
+{
+    dure_list_remove(&conn->in_waiting); /* the first one came in time */
+    if (message->kind == DURE_MPRPC_RESPONSE) {
+        node_conn_close(conn, DURE_ERR_PROTOCOL, "nobody asked this connection anything");
+        return;
+    }
+    conn->port->config.ops->on_call(conn->port, conn, message);
+}
+
+static dure_err conn_on_recv(dure_session *session, const uint8_t *data, size_t len,
+                             size_t *out_consumed)
+{
+    node_conn *conn = dure_session_context(session);
+    size_t at = 0;
+    if (conn == NULL) {
+        return DURE_ERR_CLOSED;
+    }
+    while (at < len && dure_session_is_connected(session)) {
+        dure_mprpc_message message;
+        size_t message_len = 0;
+        if (conn_is_full(conn)) {
+            conn_throttle(conn);
+            break;
+        }
+        dure_err err = dure_mprpc_read(&conn->reader, data + at, len - at, &message, &message_len);
+        if (err == DURE_ERR_MORE) {
+            break;
+        }
+        if (err != DURE_OK) {
+            node_conn_close(conn, err, limit_text(err));
+            break;
+        }
+        conn_message(conn, &message);
+        at += message_len;
+    }
+    *out_consumed = at;
+    return DURE_OK;
+}
+
+static void conn_on_sent(dure_session *session, size_t bytes)
+{
+    node_conn *conn = dure_session_context(session);
+    (void)bytes;
+    if (conn != NULL && conn->is_throttled && !conn_is_full(conn)) {
+        conn->is_throttled = false;
+        dure_session_resume_recv(session);
+    }
+}
+
+/* ---- connections ---- */
+
+static void conn_on_connected(dure_session *session)
+{
+    node_port *port = dure_service_context(dure_session_service(session));
+    node_conn *conn = dure_mem_alloc(sizeof *conn);
+    if (conn == NULL) {
+        dure_session_abort(session, DURE_ERR_NO_MEMORY);
+        return;
+    }
+    conn->port = port;
+    conn->session = session;
+    conn->id = dure_session_id(session);
+    conn->opened_ms = dure_iocp_core_now_ms(port_core(port));
+    dure_list_init(&conn->requests);
+    dure_list_init(&conn->in_waiting);
+    dure_list_push_back(&port->waiting, &conn->in_waiting);
+    dure_mprpc_reader_init(&conn->reader, DURE_WIRE_CLIENT_STRANGER_MAX);
+    dure_session_set_context(session, conn);
+    port->count++;
+    port->config.ops->on_open(port, conn);
+}
+
+static void conn_abandon_requests(node_conn *conn)
+{
+    dure_list *node;
+    while ((node = dure_list_pop_front(&conn->requests)) != NULL) {
+        node_call *call = DURE_CONTAINER_OF(node, node_call, in_conn);
+        if (call->request != NULL) {
+            dure_rpc_abandon_local(call->request);
+        }
+        dure_mem_free(call);
+    }
+}
+
+static void conn_on_disconnected(dure_session *session, dure_err cause)
+{
+    node_conn *conn = dure_session_context(session);
+    if (conn == NULL) {
+        return;
+    }
+    node_port *port = conn->port;
+    dure_session_set_context(session, NULL);
+    dure_list_remove(&conn->in_waiting);
+    conn_abandon_requests(conn);
+    port->count--;
+    port->config.ops->on_close(port, conn, cause);
+    dure_mem_free(conn);
+}
+
+static const dure_session_handlers conn_handlers = {
+    .on_connected = conn_on_connected,
+    .on_connect_failed = dure_session_ignore_connect_failed,
+    .on_recv = conn_on_recv,
+    .on_sent = conn_on_sent,
+    .on_disconnected = conn_on_disconnected,
+};
+
+void node_conn_set_trusted(node_conn *conn, bool is_trusted)
+{
+    conn->is_trusted = is_trusted;
+    dure_mprpc_reader_set_max(&conn->reader, is_trusted ? DURE_WIRE_CLIENT_MESSAGE_MAX
+                                                        : DURE_WIRE_CLIENT_STRANGER_MAX);
+}
+
+/* ---- cutting the silent and the slow ---- */
+
+static void port_cut_waiting(node_port *port, uint64_t now_ms)
+{
+    while (!dure_list_is_empty(&port->waiting)) {
+        node_conn *conn = DURE_CONTAINER_OF(port->waiting.next, node_conn, in_waiting);
+        if (now_ms - conn->opened_ms < DURE_WIRE_FIRST_MESSAGE_MS) {
+            return; /* the list is in the order of opening */
+        }
+        dure_list_remove(&conn->in_waiting);
+        node_conn_close(conn, DURE_ERR_IDLE, "no message came within two seconds");
+    }
+}
+
+static void port_check_conn(dure_session *session, void *ctx)
+{
+    node_port *port = ctx;
+    node_conn *conn = dure_session_context(session);
+    uint64_t now_ms = dure_iocp_core_now_ms(port_core(port));
+    if (conn == NULL) {
+        return;
+    }
+    if (dure_session_send_queue_bytes(session) <= PORT_QUEUE_SOFT_BYTES) {
+        conn->over_since_ms = 0;
+    } else if (conn->over_since_ms == 0) {
+        conn->over_since_ms = now_ms;
+    } else if (now_ms - conn->over_since_ms >= PORT_SLOW_MS) {
+        dure_session_abort(session, DURE_ERR_SLOW);
+        return;
+    }
+    if (port->config.idle_ms > 0 &&
+        now_ms - dure_session_last_recv_ms(session) >= port->config.idle_ms) {
+        node_conn_close(conn, DURE_ERR_IDLE, "nothing came for too long");
+    }
+}
+
+void node_port_tick(node_port *port)
+{
+    if (port->is_started && !port->is_closing) {
+        port_cut_waiting(port, dure_iocp_core_now_ms(port_core(port)));
+        dure_service_each(port->service, port_core(port), port_check_conn, port);
+    }
+}
+
+/* ---- life ---- */
+
+static void port_on_service_closed(dure_service *service, void *context)
+{
+    node_port *port = context;
+    (void)service;
+    port->is_closed = true;
+    port->config.on_closed(port, port->config.ctx);
+}
+
+dure_err node_port_create(const node_port_config *config, node_port **out_port)
+{
+    node_port *port = dure_mem_alloc(sizeof *port);
+    if (port == NULL) {
+        return DURE_ERR_NO_MEMORY;
+    }
+    port->config = *config;
+    dure_list_init(&port->waiting);
+    dure_buf_init(&port->scratch, PORT_SCRATCH_BYTES_MAX);
+    *out_port = port;
+    return DURE_OK;
+}
+
+dure_err node_port_start(node_port *port, const dure_net_address *address)
+{
+    dure_iocp_core *core = port_core(port);
+    dure_service_config config;
+    dure_service_config_init(&config);
+    config.name = port->config.name;
+    config.cores = &core;
+    config.core_count = 1;
+    config.handlers = &conn_handlers;
+    config.context = port;
+    config.sessions_max = port->config.connections_max;
+    config.send_queue_max = PORT_QUEUE_HARD_BYTES;
+    config.recv_rest_max = DURE_WIRE_CLIENT_MESSAGE_MAX * 2;
+    config.on_closed = port_on_service_closed;
+    dure_err err = dure_server_service_create(&config, address, &port->service);
+    if (err != DURE_OK) {
+        return err;
+    }
+    err = dure_service_start(port->service);
+    if (err != DURE_OK) {
+        dure_service_destroy(port->service);
+        port->service = NULL;
+        return err;
+    }
+    port->is_started = true;
+    return DURE_OK;
+}
+
+dure_err node_port_address(const node_port *port, dure_net_address *out_address)
+{
+    return port->is_started ? dure_server_service_address(port->service, out_address)
+                            : DURE_ERR_STATE;
+}
+
+void node_port_stop_accepting(node_port *port)
+{
+    if (port->is_started) {
+        dure_server_service_stop_accepting(port->service);
+    }
+}
+
+typedef struct port_farewell {
+    dure_err cause;
+    const char *text;
+} port_farewell;
+
+static void port_say_farewell(dure_session *session, void *ctx)
+{
+    const port_farewell *farewell = ctx;
+    node_conn *conn = dure_session_context(session);
+    if (conn != NULL) {
+        node_conn_close(conn, farewell->cause, farewell->text);
+    }
+}
+
+void node_port_close(node_port *port, dure_err cause, const char *text)
+{
+    if (port->is_closing) {
+        return;
+    }
+    port->is_closing = true;
+    if (!port->is_started) {
+        port->is_closed = true;
+        port->config.on_closed(port, port->config.ctx);
+        return;
+    }
+    port_farewell farewell = {cause, text};
+    dure_service_each(port->service, port_core(port), port_say_farewell, &farewell);
+    dure_service_close(port->service);
+}
+
+bool node_port_is_closed(const node_port *port)
+{
+    return port->is_closed;
+}
+
+void node_port_destroy(node_port *port)
+{
+    if (port != NULL) {
+        dure_service_destroy(port->service);
+        dure_buf_fini(&port->scratch);
+        dure_mem_free(port);
+    }
+}
+
+void *node_port_ctx(const node_port *port)
+{
+    return port->config.ctx;
+}
+
+uint32_t node_port_count(const node_port *port)
+{
+    return port->count;
+}
+
+node_conn *node_port_find(node_port *port, uint64_t id)
+{
+    if (!port->is_started) {
+        return NULL;
+    }
+    dure_session *session = dure_service_find(port->service, port_core(port), id);
+    return session != NULL && dure_session_is_connected(session) ? dure_session_context(session)
+                                                                 : NULL;
+}
+
+const dure_method *node_method_find(const dure_method *methods, dure_str name, uint32_t flags)
+{
+    for (const dure_method *row = methods; row != NULL && row->serve != NULL; row++) {
+        if ((row->flags & flags) == flags && dure_str_equal(dure_str_of(row->name), name)) {
+            return row;
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A port that speaks MessagePack-RPC: what the client port and the admin port share. It reads
+ * messages within the limits of docs/wire.md, keeps account of the requests of each connection, and
+ * answers them. Whom to let call what is the owner's business (client_port.c, admin.c).
+ *
+ * Everything here is called on the node's worker.
+ */
+#ifndef DURE_NODE_PORT_H
+#define DURE_NODE_PORT_H
+
+#include "base/list.h"
+#include "cluster/rpc.h"
+#include "net/server_service.h"
+#include "wire/mprpc.h"
+
+typedef struct node_port node_port;
+
+/* One connection. */
+typedef struct node_conn {
+    node_port *port;
+    dure_session *session;
+    uint64_t id;
+    dure_mprpc_reader reader;
+    dure_list requests; /* node_call.in_conn */
+    uint32_t request_count;
+    dure_list in_waiting; /* those whose first message has not come, oldest first */
+    uint64_t opened_ms;
+    uint64_t over_since_ms; /* since when its queue is over the soft limit; 0: it is not */
+    bool is_trusted;        /* logged in, or authenticated: the limits of strangers end */
+    bool is_throttled;      /* reading waits until what is queued has left */
+} node_conn;
+
+typedef struct node_port_ops {
+    void (*on_open)(node_port *port, node_conn *conn);
+    void (*on_close)(node_port *port, node_conn *conn, dure_err cause);
+    /* A request or notification came. */
+    void (*on_call)(node_port *port, node_conn *conn, const dure_mprpc_message *message);
+} node_port_ops;
+
+typedef struct node_port_config {
+    const char *name; /* for logs; borrowed for life */
+    dure_rpc *rpc;
+    const node_port_ops *ops;
+    void *ctx;
+    uint32_t connections_max;
+    uint32_t idle_ms;          /* 0: off */
+    uint32_t call_deadline_ms; /* of a request that is served */
+    void (*on_closed)(node_port *port, void *ctx);
+} node_port_config;
+
+/* Fails: NO_MEMORY. */
+DURE_CHECKED dure_err node_port_create(const node_port_config *config, node_port **out_port);
+/* Fails: as dure_service_start. */
+DURE_CHECKED dure_err node_port_start(node_port *port, const dure_net_address *address);
+DURE_CHECKED dure_err node_port_address(const node_port *port, dure_net_address *out_address);
+void node_port_stop_accepting(node_port *port);
+/* Ends all connections with a notice; on_closed is called, later, also when it was never started.
+ */
+void node_port_close(node_port *port, dure_err cause, const char *text);
+bool node_port_is_closed(const node_port *port);
+void node_port_destroy(node_port *port);
+
+/* Cuts those who are silent or slow. To be called a few times a second. */
+void node_port_tick(node_port *port);
+
+void *node_port_ctx(const node_port *port);
+uint32_t node_port_count(const node_port *port);
+/* NULL when it is gone. */
+node_conn *node_port_find(node_port *port, uint64_t id);
+
+/* The limits of strangers end, or begin again. */
+void node_conn_set_trusted(node_conn *conn, bool is_trusted);
+
+/* Answers a message with an error; nothing for a notification. */
+void node_conn_fail(node_conn *conn, const dure_mprpc_message *message, dure_err err,
+                    const char *text);
+
+/* Answers a message with a result. */
+void node_conn_reply(node_conn *conn, const dure_mprpc_message *message, dure_slice result);
+
+/* Serves a message by a method of this node. */
+void node_conn_serve(node_conn *conn, const dure_mprpc_message *message, const dure_method *method);
+
+/* A request for the owner to answer; NULL after it has been answered with an error. */
+dure_request *node_conn_open_request(node_conn *conn, const dure_mprpc_message *message);
+
+/* Sends a notification. Fails: STATE, OVERLOADED (the connection is cut as SLOW), NO_MEMORY. */
+DURE_CHECKED dure_err node_conn_notify(node_conn *conn, dure_str method, dure_slice params);
+
+/* Sends `closing [name, text]` and disconnects. */
+void node_conn_close(node_conn *conn, dure_err cause, const char *text);
+
+/* The row of a name with all of these flags set; NULL when there is none. */
+const dure_method *node_method_find(const dure_method *methods, dure_str name, uint32_t flags);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a program asks of its operating system: its own process, signals that stop it, the lock of a
+ * data folder, the service manager.
+ */
+#ifndef DURE_NODE_PROCESS_H
+#define DURE_NODE_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+/* The number of this process. Thread: any. */
+uint64_t dure_process_id(void);
+
+/* Whether a process of this number runs. Thread: any. */
+bool dure_process_is_running(uint64_t pid);
+
+/* Whether stderr is a terminal. Thread: any. */
+bool dure_process_has_terminal(void);
+
+/* Milliseconds since 1970, for the lines of a log. Thread: any. */
+uint64_t dure_process_wall_ms(void *unused);
+
+typedef struct dure_stop_signals dure_stop_signals;
+
+/*
+ * SIGTERM and SIGINT (Ctrl-C) call on_stop(ctx) on a thread of its own; a second one ends the
+ * process at once with 130. SIGPIPE is ignored. To be called before any other thread is started.
+ * One at a time in a process. Fails: NO_MEMORY, SYSTEM. Thread: start-up.
+ */
+DURE_CHECKED dure_err dure_stop_signals_create(void (*on_stop)(void *ctx), void *ctx,
+                                               dure_stop_signals **out_signals);
+void dure_stop_signals_destroy(dure_stop_signals *signals);
+
+/*
+ * An exclusive lock on <folder>/lock, which ends with the process.
+ * Fails: EXISTS (another process holds it), PERMISSION, STORAGE, SYSTEM.
+ */
+DURE_CHECKED dure_err dure_folder_lock(const char *folder, void **out_lock);
+void dure_folder_unlock(void *lock);
+
+/*
+ * Tells the service manager ("READY=1", "STOPPING=1"; sd_notify(3)); nothing where there is none.
+ */
+void dure_service_manager_notify(const char *state);
+
+#endif
