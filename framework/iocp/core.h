@@ -93,7 +93,8 @@ void dure_iocp_core_stop(dure_iocp_core *core);
 /* ---- sockets ---- */
 
 /*
- * A TCP socket of one family, of this core for life; TCP_NODELAY is set.
+ * A TCP socket of one family, of this core for life; TCP_NODELAY is set, and an IPv6 socket is
+ * V6ONLY until it is told otherwise.
  * Owned by the caller; ends with dure_iocp_socket_close.
  * Fails: TOO_MANY_FILES, NO_MEMORY, UNSUPPORTED, SYSTEM.
  */
@@ -176,13 +177,15 @@ DURE_CHECKED dure_err dure_iocp_accept(dure_iocp_socket *socket, dure_iocp_event
 
 /*
  * Completes once, with OK, when a receive would not wait; takes no byte.
- * Completes: OK, CANCELLED, RESET.     Not together with a RECV on the same socket.
+ * Completes: OK, CANCELLED, RESET.
+ * Fails: STATE while a RECV is active on the socket, or without a connection.
  */
 DURE_CHECKED dure_err dure_iocp_pre_recv(dure_iocp_socket *socket, dure_iocp_event *event);
 
 /*
  * Receives until the end. Each completion with OK and more lends data[0..bytes), bytes > 0.
  * Ends with: PEER_CLOSED (FIN), RESET, TIMED_OUT, CANCELLED, NO_BUFFERS (start it again), SYSTEM.
+ * Fails: STATE while a receive is active on the socket, or without a connection.
  */
 DURE_CHECKED dure_err dure_iocp_recv(dure_iocp_socket *socket, dure_iocp_event *event);
 
@@ -200,6 +203,7 @@ DURE_CHECKED dure_err dure_iocp_send(dure_iocp_socket *socket, dure_iocp_event *
  * reusable set in the completion the socket may go into another connect or accept of the same sort
  * after the peer's end; elsewhere it must be closed.
  * Completes: OK; STATE where there was no connection; RESET; CANCELLED.
+ * Fails: STATE while a SEND is active: its bytes come first.
  */
 DURE_CHECKED dure_err dure_iocp_disconnect(dure_iocp_socket *socket, dure_iocp_event *event);
 

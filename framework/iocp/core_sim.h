@@ -3,6 +3,11 @@
  * The world that sim cores live in: one virtual clock, one lossless network, one seed, one thread.
  * Nothing waits: when no completion is ready, the clock jumps to the next timer or arrival. The
  * same seed and the same calls give the same run.
+ *
+ * Any address may be bound; port 0 gives an ephemeral number. Of the documentation's networks (RFC
+ * 5737), 192.0.2.0/24 swallows what is sent to it (a connect ends with TIMED_OUT after 127 s, as
+ * Linux has it) and 198.51.100.0/24 has no route (UNREACHABLE). A full backlog drops the connect,
+ * which is tried again after 1 s.
  */
 #ifndef DURE_IOCP_CORE_SIM_H
 #define DURE_IOCP_CORE_SIM_H
@@ -25,8 +30,9 @@ DURE_CHECKED dure_err dure_sim_world_create(const dure_sim_config *config,
 void dure_sim_world_destroy(dure_sim_world *world);
 
 /*
- * One step: the earliest due thing of all cores is dispatched, in the order of time and then of
- * creation. False when nothing is left to happen.
+ * One step: a core that has something to do has a round, the cores in turn; or else the clock goes
+ * to the earliest arrival or timer, which happens (at one time: arrivals first, in the order in
+ * which they were sent). False when nothing is left to happen.
  */
 bool dure_sim_step(dure_sim_world *world);
 

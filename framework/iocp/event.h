@@ -65,11 +65,12 @@ struct dure_iocp_event {
     dure_iocp_job_fn _job_fn;
     void *_job_ctx;
     uint64_t _due_ns;
+    uint64_t _sequence; /* of two timers due at once the first one started comes first */
     uint32_t _heap_index;
     uint32_t _backend_index;
     dure_net_address _address;
     dure_iocp_slice _slices[4];    /* a send of up to four slices needs no memory of its own */
-    dure_iocp_slice *_more_slices; /* a longer one */
+    dure_iocp_slice *_more_slices; /* a longer one: the socket's array */
     uint32_t _slice_count;
     uint32_t _slice_at;
 };
