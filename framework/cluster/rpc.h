@@ -162,12 +162,17 @@ typedef uint64_t dure_call_id; /* generation-checked; 0 is none */
 typedef struct dure_call_options {
     uint64_t subject;
     uint32_t deadline_ms; /* 0: the configuration's call_deadline_ms; capped to it never */
+    /* The request on whose behalf the call is made: it never outlives it, and ends as DEADLINE
+     * without being sent where nothing is left. NULL: none. */
+    const dure_request *for_request;
 } dure_call_options;
 
 /*
  * Asks. body is one MessagePack object (len 0: nil).
  * Borrows: target, options (NULL: defaults), body, for the call.
- * Fails:   INVALID, NO_MEMORY. on_done will not be called.
+ * Fails:   INVALID (also a body that is not one object within the limits of docs/wire.md),
+ *          TOO_LARGE, NO_MEMORY, OVERLOADED (2^20 calls are outstanding), STATE (after close).
+ *          on_done will not be called.
  * Calls:   on_done, once, later.
  * Thread:  owner.
  */
@@ -185,6 +190,8 @@ DURE_CHECKED dure_err dure_rpc_call_send(dure_rpc *rpc, const dure_target *targe
                                          const dure_call_options *options, dure_call_fn on_done,
                                          dure_typed_fn typed_fn, void *ctx, dure_call_id *out_call);
 dure_typed_fn dure_outcome_typed(const dure_outcome *outcome);
+/* Gives the packed body up. */
+void dure_rpc_call_drop(dure_rpc *rpc);
 
 /*
  * Gives a call up: it ends as CANCELLED, later, and the callee is told. A stale id does nothing.
@@ -240,13 +247,20 @@ typedef struct dure_rpc_config {
     /* Another living process has this node's id: the program must exit with 78. May be NULL. */
     void (*on_duplicate)(dure_rpc *rpc, void *state);
     void (*on_closed)(dure_rpc *rpc, void *state);
+    /* Listens on a free port also where the registry says port 0 and nobody dials this role. */
+    bool listens_on_free_port;
 } dure_rpc_config;
 
+/*
+ * Fails: NOT_CONFIGURED (no such node), EXISTS (two methods of one number), NO_MEMORY, SYSTEM.
+ * Owned by the caller; ends with dure_rpc_destroy.
+ */
 DURE_CHECKED dure_err dure_rpc_create(const dure_rpc_config *config, dure_rpc **out_rpc);
 
 /*
  * Listens on the node's link port (where it has one) and dials those whom its role dials.
- * Fails: as dure_service_start.
+ * Fails: as dure_service_start; INVALID where the address to bind is no numeric one. When it could
+ *        not listen nothing runs and it may be destroyed; after NO_MEMORY it must be closed first.
  */
 DURE_CHECKED dure_err dure_rpc_start(dure_rpc *rpc);
 
@@ -260,16 +274,34 @@ DURE_CHECKED dure_err dure_rpc_link_address(const dure_rpc *rpc, dure_net_addres
 DURE_CHECKED dure_err dure_rpc_set_peer_address(dure_rpc *rpc, const char *node_id,
                                                 const dure_net_address *address);
 
-/* Ends all links; outstanding calls end first (NOT_SENT or OUTCOME_UNKNOWN). Calls on_closed,
- * later. */
+/*
+ * Ends all links; outstanding calls end first (NOT_SENT or OUTCOME_UNKNOWN), requests not yet
+ * answered are cancelled. Also right after create. Calls: on_closed, once, later.
+ */
 void dure_rpc_close(dure_rpc *rpc);
 
 /* After on_closed. NULL is fine. */
 void dure_rpc_destroy(dure_rpc *rpc);
 
+typedef struct dure_rpc_counters {
+    uint64_t calls;            /* made, those to this node itself included */
+    uint64_t served;           /* requests and notifies taken up */
+    uint64_t late_answers;     /* to calls that had ended; dropped */
+    uint64_t dropped_answers;  /* of requests whose caller was gone */
+    uint64_t unknown_notifies; /* for methods that this node does not serve; dropped */
+    uint64_t links_up;         /* how often a link stood */
+    uint64_t links_refused;
+    uint64_t links_replaced;
+    uint64_t dials_failed;
+} dure_rpc_counters;
+
+void dure_rpc_counters_of(const dure_rpc *rpc, dure_rpc_counters *out_counters);
+
 /*
- * Serves a request that did not come over a link: a client's or an admin's. reply runs once, with
- * the outcome (body or error lent for the call). Fails: UNKNOWN_METHOD, NO_MEMORY.
+ * Serves a request that did not come over a link: a client's or an admin's; any method, also an
+ * admin one. left_ms 0: the configuration's call_deadline_ms. reply runs once, with the outcome
+ * (body or error lent for the call), perhaps inside this call: *out_request is NULL then. At the
+ * deadline it runs with DEADLINE. Fails: UNKNOWN_METHOD, NO_MEMORY; reply will not run.
  */
 typedef void (*dure_local_reply_fn)(void *ctx, const dure_outcome *outcome);
 DURE_CHECKED dure_err dure_rpc_serve_local(dure_rpc *rpc, uint32_t method, uint64_t subject,

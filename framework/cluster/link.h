@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A link is the one connection to one peer, kept connected: dialled (and redialled) where our role
+ * dials the peer's, accepted where the peer dials us. dure_links are all links of a node, with the
+ * listener, the handshakes and the heartbeats. What the frames of calls mean is rpc.c's.
+ *
+ * A link comes and goes: on_up and on_down alternate. Two connections between the same two
+ * incarnations never make two links: of the same dialler the newer stays, else the one that the
+ * node with the byte-wise smaller id dialled; the other ends with REPLACED.
+ *
+ * Owner thread only.
+ */
+#ifndef DURE_CLUSTER_LINK_H
+#define DURE_CLUSTER_LINK_H
+
+#include "cluster/deadline.h"
+#include "cluster/registry.h"
+#include "wire/frame.h"
+
+typedef struct dure_link dure_link;
+typedef struct dure_links dure_links;
+
+/* Past it new work is refused as OVERLOADED; past the second the link is cut as SLOW. */
+#define DURE_LINK_QUEUE_HIGH_BYTES (8u * 1024u * 1024u)
+#define DURE_LINK_QUEUE_MAX_BYTES  (32u * 1024u * 1024u)
+
+typedef struct dure_links_handlers {
+    void (*on_up)(void *ctx, dure_link *link);
+    /* Once for each on_up, when nothing can be sent or will come any more. */
+    void (*on_down)(void *ctx, dure_link *link, dure_err cause);
+    /*
+     * A request, response, notify, error or cancel; the frame is lent for the call. Not OK: the
+     * peer broke the protocol and the link ends with that cause.
+     */
+    dure_err (*on_frame)(void *ctx, dure_link *link, const dure_frame *frame);
+    /* A peer refused this node because another living process has its id. */
+    void (*on_duplicate)(void *ctx);
+    void (*on_closed)(void *ctx);
+} dure_links_handlers;
+
+typedef struct dure_links_config {
+    dure_iocp_core *core;
+    const dure_registry *registry; /* borrowed for life */
+    const dure_registry_node *self;
+    uint64_t schema_hash;
+    dure_deadlines *deadlines;           /* borrowed for life */
+    bool listens_on_free_port;           /* also where the registry says port 0 and nobody dials */
+    const dure_links_handlers *handlers; /* complete; borrowed for life */
+    void *ctx;
+} dure_links_config;
+
+/*
+ * Fails: NO_MEMORY, SYSTEM (no entropy).
+ * Owned by the caller; ends with dure_links_destroy, after on_closed or when never started.
+ */
+DURE_CHECKED dure_err dure_links_create(const dure_links_config *config, dure_links **out_links);
+void dure_links_destroy(dure_links *links);
+
+/* Where a peer really is; before start. */
+void dure_links_set_address(dure_links *links, uint32_t node, const dure_net_address *address);
+
+/*
+ * Listens and dials.
+ * Fails: INVALID (the address to bind is no numeric one), else as dure_service_start; nothing runs
+ *        then, but on_closed must still be awaited after dure_links_close.
+ */
+DURE_CHECKED dure_err dure_links_start(dure_links *links);
+
+/* Ends all links (goaway, then CLOSED) and stops dialling. Calls: on_closed, once, later. */
+void dure_links_close(dure_links *links);
+
+/* The address really bound. Fails: STATE. */
+DURE_CHECKED dure_err dure_links_address(const dure_links *links, dure_net_address *out_address);
+
+/* The link to the node of a registry index; NULL for this node itself. */
+dure_link *dure_links_at(const dure_links *links, uint32_t node);
+
+/* ---- one link ---- */
+
+/*
+ * Queues a whole frame. is_new_work: a call or notify, held to the lower mark. out_end: where it
+ * ends in the bytes of this connection, for dure_link_may_have_left.
+ * Fails: STATE (not up), OVERLOADED, NO_MEMORY; nothing was queued. An answer that finds no room
+ *        cuts the link as SLOW, later.
+ */
+DURE_CHECKED dure_err dure_link_send(dure_link *link, dure_slice frame, bool is_new_work,
+                                     uint64_t *out_end);
+
+/*
+ * Whether the last bytes of a frame that ended at `end` were given to the system, so that the peer
+ * may have it. For on_down.
+ */
+bool dure_link_may_have_left(const dure_link *link, uint64_t end);
+
+bool dure_link_is_up(const dure_link *link);
+/* Whether it has ever been up. */
+bool dure_link_was_up(const dure_link *link);
+const dure_registry_node *dure_link_node(const dure_link *link);
+/* The peer's index in the registry. */
+uint32_t dure_link_index(const dure_link *link);
+
+typedef struct dure_links_counters {
+    uint64_t up;
+    uint64_t down;
+    uint64_t dial_failed;
+    uint64_t refused;  /* handshakes that ended without a link */
+    uint64_t replaced; /* connections that gave way to another of the same link */
+} dure_links_counters;
+
+void dure_links_counters_of(const dure_links *links, dure_links_counters *out_counters);
+
+#endif

@@ -1,0 +1,606 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One connection of a link: handshake, frames, heartbeat, and its one end. The end is known before
+ * the session is gone: a connection that is ENDED hears and says nothing more, and its memory goes
+ * with on_disconnected.
+ */
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "cluster/link_impl.h"
+#include "wire/cursor.h"
+#include "wire/packer.h"
+
+#define TOPIC "cluster"
+
+static void conn_deadline(dure_deadline *deadline);
+static void conn_probe_silent(dure_deadline *deadline);
+
+static dure_log *log_of(const dure_link_conn *conn)
+{
+    return dure_iocp_core_log(conn->links->core);
+}
+
+static bool step_is_allowed(dure_link_conn_state from, dure_link_conn_state to)
+{
+    switch (to) {
+    case DURE_LINK_CONN_WAITING:
+        return from == DURE_LINK_CONN_HANDSHAKE;
+    case DURE_LINK_CONN_UP:
+        return from == DURE_LINK_CONN_HANDSHAKE || from == DURE_LINK_CONN_WAITING;
+    case DURE_LINK_CONN_ENDED:
+        return from != DURE_LINK_CONN_ENDED;
+    case DURE_LINK_CONN_HANDSHAKE:
+        break;
+    }
+    return false;
+}
+
+static void conn_set_state(dure_link_conn *conn, dure_link_conn_state state)
+{
+    DURE_ASSERT(step_is_allowed(conn->state, state));
+    conn->state = state;
+}
+
+/* ---- birth and death ---- */
+
+static dure_link_conn *conn_create(dure_links *links, dure_session *session, dure_link *link)
+{
+    uint8_t nonce[DURE_HELLO_NONCE_BYTES];
+    if (dure_iocp_core_entropy(links->core, nonce, sizeof nonce) != DURE_OK) {
+        return NULL;
+    }
+    dure_link_conn *conn = dure_mem_alloc(sizeof *conn);
+    if (conn == NULL) {
+        return NULL;
+    }
+    conn->hello = dure_mem_alloc(sizeof *conn->hello);
+    if (conn->hello == NULL) {
+        dure_mem_free(conn);
+        return NULL;
+    }
+    conn->links = links;
+    conn->session = session;
+    conn->link = link;
+    conn->is_dialled = link != NULL;
+    conn->state = DURE_LINK_CONN_HANDSHAKE;
+    dure_hello_init(conn->hello, &links->self, link != NULL ? link->node : NULL, nonce);
+    dure_deadline_init(&conn->deadline, conn_deadline);
+    dure_deadline_init(&conn->probe, conn_probe_silent);
+    dure_list_init(&conn->node);
+    dure_list_push_back(&links->conns, &conn->node);
+    return conn;
+}
+
+static void conn_drop_hello(dure_link_conn *conn)
+{
+    if (conn->hello != NULL) {
+        dure_hello_fini(conn->hello);
+        dure_mem_free(conn->hello);
+        conn->hello = NULL;
+    }
+}
+
+static void conn_destroy(dure_link_conn *conn)
+{
+    DURE_ASSERT(conn->state == DURE_LINK_CONN_ENDED);
+    dure_list_remove(&conn->node);
+    conn_drop_hello(conn);
+    dure_mem_free(conn);
+}
+
+/* ---- sending ---- */
+
+dure_err dure_link_conn_send(dure_link_conn *conn, dure_slice frame)
+{
+    const dure_err err = dure_session_send(conn->session, frame.data, frame.len);
+    if (err == DURE_OK) {
+        conn->queued_bytes += frame.len;
+    }
+    return err;
+}
+
+static dure_err conn_send_out(dure_link_conn *conn)
+{
+    const dure_buf *out = &conn->links->out;
+    const dure_slice bytes = {out->data, out->len};
+    return out->len == 0 ? DURE_OK : dure_link_conn_send(conn, bytes);
+}
+
+static void conn_send_u64(dure_link_conn *conn, dure_frame_kind kind, uint64_t value)
+{
+    const dure_frame frame = {.kind = kind};
+    dure_buf *out = &conn->links->out;
+    size_t start = 0;
+    dure_buf_clear(out);
+    dure_err err = dure_frame_begin(out, &frame, &start);
+    if (err == DURE_OK) {
+        dure_packer packer = dure_packer_of(out);
+        dure_packer_u64(&packer, value);
+        err = packer.status == DURE_OK ? dure_frame_end(out, start) : packer.status;
+    }
+    if (err == DURE_OK) {
+        err = conn_send_out(conn);
+    }
+    if (err != DURE_OK) {
+        /* Silence judges it: the peer that hears nothing ends the link, and so do we. */
+        dure_log_write(log_of(conn), DURE_LOG_DEBUG, TOPIC, "LINK_PING_FAILED", "peer=%s cause=%s",
+                       conn->link->node->id, dure_err_name(err));
+    }
+}
+
+/* ---- the end ---- */
+
+static void log_refused(dure_link_conn *conn, dure_err cause, const char *text)
+{
+    char peer[96];
+    char quoted[256];
+    char address[DURE_NET_ADDRESS_TEXT_MAX];
+    const dure_hello *hello = conn->hello;
+    conn->links->counters.refused++;
+    if (!dure_links_may_log(conn->links)) {
+        return;
+    }
+    const char *claimed = hello->claimed_id[0] != '\0' ? hello->claimed_id : "?";
+    const bool is_refusal = hello->state == DURE_HELLO_ENDED;
+    dure_log_write(log_of(conn), DURE_LOG_WARN, TOPIC,
+                   is_refusal ? "LINK_REFUSED" : "LINK_HANDSHAKE_LOST",
+                   "peer=%s address=%s by=%s cause=%s text=%s",
+                   dure_log_quote(claimed, strlen(claimed), peer, sizeof peer),
+                   dure_net_address_print(dure_session_peer(conn->session), address),
+                   hello->is_refused_by_peer ? "peer" : "us", dure_err_name(cause),
+                   dure_log_quote(text, strlen(text), quoted, sizeof quoted));
+}
+
+static void log_replaced(dure_link_conn *conn)
+{
+    conn->links->counters.replaced++;
+    dure_log_write(log_of(conn), DURE_LOG_DEBUG, TOPIC, "LINK_REPLACED", "peer=%s dialled_by=%s",
+                   conn->link != NULL ? conn->link->node->id : "?",
+                   conn->is_dialled ? "us" : "peer");
+}
+
+/* Says to the other side, as far as it still listens, why this is the end. */
+static void conn_say_goodbye(dure_link_conn *conn, dure_err cause, const char *text)
+{
+    dure_buf *out = &conn->links->out;
+    dure_err err = DURE_OK;
+    dure_buf_clear(out);
+    if (conn->hello != NULL && conn->hello->state != DURE_HELLO_DONE) {
+        if (conn->hello->state == DURE_HELLO_ENDED) {
+            return; /* the refusal is said, or was heard */
+        }
+        err = dure_hello_refuse(conn->hello, cause, text, out);
+    } else {
+        err = dure_hello_write_goaway(out, cause, text, 0);
+    }
+    if (err == DURE_OK) {
+        err = conn_send_out(conn);
+    }
+    if (err != DURE_OK) {
+        dure_log_write(log_of(conn), DURE_LOG_DEBUG, TOPIC, "LINK_GOODBYE_FAILED", "cause=%s",
+                       dure_err_name(err));
+    }
+}
+
+/* Lets go of the one it was to replace, and of the one that was to replace it. */
+static void conn_leave_probe(dure_link_conn *conn)
+{
+    dure_link_conn *challenger = conn->challenger;
+    dure_deadline_clear(conn->links->deadlines, &conn->probe);
+    conn->challenger = NULL;
+    if (conn->probed != NULL) {
+        conn->probed->challenger = NULL;
+        conn->probed = NULL;
+    }
+    if (challenger != NULL) {
+        challenger->probed = NULL;
+        dure_link_offer(challenger->link, challenger);
+    }
+}
+
+static void conn_finish(dure_link_conn *conn, dure_err cause, const char *text)
+{
+    const dure_link_conn_state was = conn->state;
+    dure_deadline_clear(conn->links->deadlines, &conn->deadline);
+    conn_set_state(conn, DURE_LINK_CONN_ENDED);
+    if (cause == DURE_ERR_REPLACED) {
+        log_replaced(conn);
+    } else if (was != DURE_LINK_CONN_UP) {
+        log_refused(conn, cause, text);
+    }
+    if (was == DURE_LINK_CONN_UP) {
+        dure_link_set_down(conn->link, conn, cause);
+    }
+    conn_leave_probe(conn);
+}
+
+void dure_link_conn_end(dure_link_conn *conn, dure_err cause, const char *text, bool is_cut)
+{
+    DURE_ASSERT(cause != DURE_OK);
+    if (conn->state == DURE_LINK_CONN_ENDED) {
+        return;
+    }
+    if (is_cut) {
+        dure_session_abort(conn->session, cause);
+    } else {
+        conn_say_goodbye(conn, cause, text);
+        /* What is queued still leaves, so nothing of it can be called unsent. */
+        conn->sent_bytes = conn->queued_bytes;
+        dure_session_disconnect(conn->session, cause);
+    }
+    conn_finish(conn, cause, text);
+}
+
+/* ---- up ---- */
+
+static void conn_next_heartbeat(dure_link_conn *conn, uint32_t delay_ms)
+{
+    const dure_err err = dure_deadline_set(conn->links->deadlines, &conn->deadline, delay_ms);
+    if (err != DURE_OK) {
+        dure_link_conn_end(conn, err, "no memory for its heartbeat", true);
+    }
+}
+
+static void conn_heartbeat(dure_link_conn *conn)
+{
+    uint32_t next_ms = 0;
+    const uint64_t now_ms = dure_iocp_core_now_ms(conn->links->core);
+    switch (dure_heartbeat_check(&conn->heartbeat, now_ms, dure_session_last_recv_ms(conn->session),
+                                 &next_ms)) {
+    case DURE_HEARTBEAT_LOST:
+        dure_link_conn_end(conn, DURE_ERR_HEARTBEAT_LOST, "", true);
+        return;
+    case DURE_HEARTBEAT_PING:
+        conn_send_u64(conn, DURE_FRAME_PING, now_ms);
+        break;
+    case DURE_HEARTBEAT_WAIT:
+        break;
+    }
+    conn_next_heartbeat(conn, next_ms);
+}
+
+static void conn_deadline(dure_deadline *deadline)
+{
+    dure_link_conn *conn = DURE_CONTAINER_OF(deadline, dure_link_conn, deadline);
+    if (conn->cut_cause != DURE_OK) {
+        dure_link_conn_end(conn, conn->cut_cause, "", true);
+    } else if (conn->state == DURE_LINK_CONN_UP) {
+        conn_heartbeat(conn);
+    } else {
+        dure_link_conn_end(conn, DURE_ERR_HANDSHAKE_TIMEOUT, "the handshake took too long", false);
+    }
+}
+
+static void log_schema(const dure_link_conn *conn)
+{
+    const uint64_t ours = conn->links->self.schema_hash;
+    const uint64_t theirs = conn->hello->peer_schema_hash;
+    if (ours != theirs) {
+        dure_log_write(log_of(conn), DURE_LOG_INFO, TOPIC, "LINK_SCHEMA_DIFFERS",
+                       "peer=%s ours=%016llx theirs=%016llx", conn->link->node->id,
+                       (unsigned long long)ours, (unsigned long long)theirs);
+    }
+}
+
+void dure_link_conn_admit(dure_link_conn *conn)
+{
+    dure_links *links = conn->links;
+    dure_err err = DURE_OK;
+    if (conn->hello->state == DURE_HELLO_PROVEN) {
+        dure_buf_clear(&links->out);
+        err = dure_hello_welcome(conn->hello, &links->out);
+        if (err == DURE_OK) {
+            err = conn_send_out(conn);
+        }
+    }
+    if (err != DURE_OK) {
+        dure_link_conn_end(conn, err, "welcome could not be sent", true);
+        return;
+    }
+    if (conn->state == DURE_LINK_CONN_WAITING) {
+        dure_session_resume_recv(conn->session);
+    }
+    log_schema(conn);
+    conn_drop_hello(conn);
+    conn_set_state(conn, DURE_LINK_CONN_UP);
+    dure_heartbeat_init(&conn->heartbeat, links->settings->heartbeat_ms,
+                        links->settings->peer_timeout_ms, dure_iocp_core_now_ms(links->core));
+    conn_next_heartbeat(conn, links->settings->heartbeat_ms);
+    if (conn->state == DURE_LINK_CONN_UP) {
+        dure_link_set_up(conn->link, conn);
+    }
+}
+
+/* ---- the probe ---- */
+
+void dure_link_conn_probe(dure_link_conn *conn, dure_link_conn *challenger)
+{
+    dure_links *links = conn->links;
+    DURE_ASSERT(conn->state == DURE_LINK_CONN_UP);
+    if (conn->challenger != NULL) {
+        /* No failure of its: the first one's fate decides, and it may dial again. */
+        dure_link_conn_end(challenger, DURE_ERR_REPLACED, "another connection is waiting", false);
+        return;
+    }
+    conn_set_state(challenger, DURE_LINK_CONN_WAITING);
+    dure_deadline_clear(links->deadlines, &challenger->deadline);
+    dure_session_pause_recv(challenger->session);
+    conn->challenger = challenger;
+    challenger->probed = conn;
+    if (dure_deadline_is_set(&conn->probe)) {
+        return; /* asked for an earlier challenger that went away */
+    }
+    dure_log_write(log_of(conn), DURE_LOG_WARN, TOPIC, "LINK_PROBE", "peer=%s",
+                   conn->link->node->id);
+    conn->probe_value = dure_iocp_core_random(links->core);
+    const dure_err err = dure_deadline_set(links->deadlines, &conn->probe, DURE_LINK_PROBE_MS);
+    if (err != DURE_OK) {
+        dure_link_conn_end(challenger, err, "no memory to probe the old connection", false);
+        return;
+    }
+    conn_send_u64(conn, DURE_FRAME_PING, conn->probe_value);
+}
+
+static void conn_probe_silent(dure_deadline *deadline)
+{
+    dure_link_conn *conn = DURE_CONTAINER_OF(deadline, dure_link_conn, probe);
+    dure_link_conn_end(conn, DURE_ERR_HEARTBEAT_LOST, "", true);
+}
+
+static void conn_probe_answered(dure_link_conn *conn)
+{
+    dure_link_conn *challenger = conn->challenger;
+    dure_deadline_clear(conn->links->deadlines, &conn->probe);
+    if (challenger != NULL) {
+        dure_link_conn_end(challenger, DURE_ERR_DUPLICATE_ID,
+                           "another living process has this node id", false);
+    }
+}
+
+/* ---- receiving ---- */
+
+static void conn_on_hello_frame(dure_link_conn *conn, const dure_frame *frame, dure_slice raw)
+{
+    dure_links *links = conn->links;
+    dure_hello *hello = conn->hello;
+    dure_buf_clear(&links->out);
+    dure_err err = dure_hello_on_frame(hello, frame, raw, &links->out);
+    if (err == DURE_OK) {
+        err = conn_send_out(conn);
+    }
+    if (err != DURE_OK) {
+        dure_link_conn_end(conn, err, "the handshake could not be written", true);
+        return;
+    }
+    if (hello->state == DURE_HELLO_ENDED) {
+        const bool is_duplicate =
+            hello->is_refused_by_peer && hello->cause == DURE_ERR_DUPLICATE_ID;
+        dure_link_conn_end(conn, hello->cause, hello->text, false);
+        if (is_duplicate) {
+            links->handlers->on_duplicate(links->ctx);
+        }
+    } else if (hello->state == DURE_HELLO_PROVEN || hello->state == DURE_HELLO_DONE) {
+        if (!conn->is_dialled) {
+            conn->link = dure_links_find(links, hello->peer);
+        }
+        conn->incarnation = hello->peer_incarnation;
+        dure_link_offer(conn->link, conn);
+    }
+}
+
+static void conn_on_goaway(dure_link_conn *conn, const dure_frame *frame)
+{
+    uint32_t count = 0;
+    dure_str name = {NULL, 0};
+    dure_str text = {NULL, 0};
+    char quoted[256];
+    char quoted_name[64];
+    dure_cursor cursor = dure_cursor_of(frame->body.data, frame->body.len);
+    if (dure_cursor_array(&cursor, &count) != DURE_OK || count < 2 ||
+        dure_cursor_str(&cursor, &name) != DURE_OK || dure_cursor_str(&cursor, &text) != DURE_OK) {
+        dure_link_conn_end(conn, DURE_ERR_PROTOCOL, "a malformed goaway", false);
+        return;
+    }
+    if (dure_str_equal(name, dure_str_of(dure_err_name(DURE_ERR_REPLACED)))) {
+        dure_link_conn_end(conn, DURE_ERR_REPLACED, "", false);
+        return;
+    }
+    const bool is_duplicate =
+        dure_str_equal(name, dure_str_of(dure_err_name(DURE_ERR_DUPLICATE_ID)));
+    dure_log_write(log_of(conn), DURE_LOG_INFO, TOPIC, "LINK_GOAWAY", "peer=%s cause=%s text=%s",
+                   conn->link->node->id,
+                   dure_log_quote(name.data, name.len, quoted_name, sizeof quoted_name),
+                   dure_log_quote(text.data, text.len, quoted, sizeof quoted));
+    dure_link_conn_end(conn, DURE_ERR_GOAWAY, "", false);
+    if (is_duplicate) {
+        conn->links->handlers->on_duplicate(conn->links->ctx);
+    }
+}
+
+/* It heard our welcome and did not like it (we proved nothing, say). */
+static void conn_on_late_refusal(dure_link_conn *conn, const dure_frame *frame)
+{
+    dure_err cause = DURE_ERR_PROTOCOL;
+    dure_str text = {NULL, 0};
+    char quoted[256];
+    const dure_err err = dure_hello_read_refused(frame->body, &cause, &text);
+    if (err == DURE_OK && dure_links_may_log(conn->links)) {
+        dure_log_write(log_of(conn), DURE_LOG_WARN, TOPIC, "LINK_REFUSED",
+                       "peer=%s by=peer cause=%s text=%s", conn->link->node->id,
+                       dure_err_name(cause),
+                       dure_log_quote(text.data, text.len, quoted, sizeof quoted));
+    }
+    dure_link_conn_end(conn, err == DURE_OK ? cause : err, "", false);
+}
+
+static void conn_on_ping(dure_link_conn *conn, const dure_frame *frame)
+{
+    uint64_t value = 0;
+    dure_cursor cursor = dure_cursor_of(frame->body.data, frame->body.len);
+    if (dure_cursor_u64(&cursor, &value) != DURE_OK) {
+        dure_link_conn_end(conn, DURE_ERR_PROTOCOL, "a malformed ping or pong", false);
+    } else if (frame->kind == DURE_FRAME_PING) {
+        conn_send_u64(conn, DURE_FRAME_PONG, value);
+    } else if (dure_deadline_is_set(&conn->probe) && value == conn->probe_value) {
+        conn_probe_answered(conn);
+    }
+}
+
+static void conn_on_link_frame(dure_link_conn *conn, const dure_frame *frame)
+{
+    dure_links *links = conn->links;
+    dure_err err = DURE_OK;
+    switch (frame->kind) {
+    case DURE_FRAME_PING:
+    case DURE_FRAME_PONG:
+        conn_on_ping(conn, frame);
+        return;
+    case DURE_FRAME_GOAWAY:
+        conn_on_goaway(conn, frame);
+        return;
+    case DURE_FRAME_REFUSED:
+        conn_on_late_refusal(conn, frame);
+        return;
+    case DURE_FRAME_REQUEST:
+    case DURE_FRAME_RESPONSE:
+    case DURE_FRAME_NOTIFY:
+    case DURE_FRAME_ERROR:
+    case DURE_FRAME_CANCEL:
+        err = links->handlers->on_frame(links->ctx, conn->link, frame);
+        break;
+    case DURE_FRAME_HELLO:
+    case DURE_FRAME_WELCOME:
+    case DURE_FRAME_CHALLENGE:
+    case DURE_FRAME_PROOF:
+    case DURE_FRAME_PART:
+        err = DURE_ERR_PROTOCOL;
+        break;
+    }
+    if (err != DURE_OK) {
+        dure_link_conn_end(conn, err, dure_err_text(err), false);
+    }
+}
+
+static bool conn_is_reading(const dure_link_conn *conn)
+{
+    return conn->state == DURE_LINK_CONN_HANDSHAKE || conn->state == DURE_LINK_CONN_UP;
+}
+
+static dure_err conn_on_recv(dure_session *session, const uint8_t *data, size_t len,
+                             size_t *out_consumed)
+{
+    dure_link_conn *conn = dure_session_context(session);
+    size_t at = 0;
+    while (conn != NULL && at < len && conn_is_reading(conn)) {
+        const size_t frame_max = conn->state == DURE_LINK_CONN_UP ? DURE_WIRE_LINK_FRAME_MAX
+                                                                  : DURE_WIRE_LINK_STRANGER_MAX;
+        dure_frame frame;
+        size_t frame_len = 0;
+        const dure_err err = dure_frame_decode(data + at, len - at, frame_max, &frame, &frame_len);
+        if (err == DURE_ERR_MORE) {
+            break;
+        }
+        if (err != DURE_OK) {
+            dure_link_conn_end(conn, err, dure_err_text(err), false);
+            break;
+        }
+        const dure_slice raw = {data + at, frame_len};
+        at += frame_len;
+        if (conn->state == DURE_LINK_CONN_UP) {
+            conn_on_link_frame(conn, &frame);
+        } else {
+            conn_on_hello_frame(conn, &frame, raw);
+        }
+    }
+    *out_consumed = conn == NULL || conn->state == DURE_LINK_CONN_ENDED ? len : at;
+    return DURE_OK;
+}
+
+/* ---- what the sessions report ---- */
+
+static void conn_begin(dure_links *links, dure_session *session, dure_link *link)
+{
+    dure_link_conn *conn = conn_create(links, session, link);
+    if (conn == NULL) {
+        dure_session_abort(session, DURE_ERR_NO_MEMORY);
+        return;
+    }
+    dure_session_set_context(session, conn);
+    dure_err err =
+        dure_deadline_set(links->deadlines, &conn->deadline, links->settings->handshake_ms);
+    if (err == DURE_OK) {
+        dure_buf_clear(&links->out);
+        err = dure_hello_start(conn->hello, &links->out);
+    }
+    if (err == DURE_OK) {
+        err = conn_send_out(conn);
+    }
+    if (err != DURE_OK) {
+        dure_link_conn_end(conn, err, "hello could not be sent", true);
+    }
+}
+
+static void dialled_on_connected(dure_session *session)
+{
+    dure_link *link = dure_service_context(dure_session_service(session));
+    conn_begin(link->links, session, link);
+}
+
+static void accepted_on_connected(dure_session *session)
+{
+    conn_begin(dure_service_context(dure_session_service(session)), session, NULL);
+}
+
+static void dialled_on_connect_failed(dure_session *session, dure_err cause)
+{
+    dure_link_dial_ended(dure_service_context(dure_session_service(session)), cause, false);
+}
+
+static void conn_on_sent(dure_session *session, size_t bytes)
+{
+    dure_link_conn *conn = dure_session_context(session);
+    if (conn != NULL) {
+        conn->sent_bytes += bytes;
+    }
+}
+
+static void conn_gone(dure_session *session, dure_err cause)
+{
+    dure_link_conn *conn = dure_session_context(session);
+    if (conn == NULL) {
+        return;
+    }
+    dure_session_set_context(session, NULL);
+    if (conn->state != DURE_LINK_CONN_ENDED) {
+        conn_finish(conn, cause, dure_err_text(cause));
+    }
+    conn_destroy(conn);
+}
+
+static void dialled_on_disconnected(dure_session *session, dure_err cause)
+{
+    conn_gone(session, cause);
+    dure_link_dial_ended(dure_service_context(dure_session_service(session)), cause, true);
+}
+
+static void accepted_on_disconnected(dure_session *session, dure_err cause)
+{
+    conn_gone(session, cause);
+}
+
+const dure_session_handlers dure_link_dialled_handlers = {
+    .on_connected = dialled_on_connected,
+    .on_connect_failed = dialled_on_connect_failed,
+    .on_recv = conn_on_recv,
+    .on_sent = conn_on_sent,
+    .on_disconnected = dialled_on_disconnected,
+};
+
+const dure_session_handlers dure_link_accepted_handlers = {
+    .on_connected = accepted_on_connected,
+    .on_connect_failed = dure_session_ignore_connect_failed,
+    .on_recv = conn_on_recv,
+    .on_sent = conn_on_sent,
+    .on_disconnected = accepted_on_disconnected,
+};

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What link.c (one peer: dialling, which connection stays) and link_conn.c (one connection:
+ * handshake, frames, heartbeat, end) share.
+ */
+#ifndef DURE_CLUSTER_LINK_IMPL_H
+#define DURE_CLUSTER_LINK_IMPL_H
+
+#include "base/list.h"
+#include "cluster/heartbeat.h"
+#include "cluster/hello.h"
+#include "cluster/link.h"
+#include "net/address.h"
+#include "net/backoff.h"
+#include "net/client_service.h"
+
+#include "net/server_service.h"
+
+#define DURE_LINK_PROBE_MS       2000u  /* an old connection has so long to prove it lives */
+#define DURE_LINK_IDENTITY_MS    60000u /* no redial sooner after a refused identity */
+#define DURE_LINK_CLOSE_MS       1000u  /* a graceful end in all */
+#define DURE_LINK_LOG_PER_SECOND 10u    /* refusals and failed dials that are logged */
+
+/* Forward only. */
+#define DURE_LINK_CONN_STATE_LIST(X)                                                               \
+    X(HANDSHAKE) /* hello and its answers; nothing is dispatched */                                \
+    X(WAITING)   /* known, but the link's old connection is being probed */                        \
+    X(UP)        /* it is the link */                                                              \
+    X(ENDED)     /* the cause is known; the session is on its way out */
+
+typedef enum dure_link_conn_state {
+#define DURE_LINK_CONN_STATE_ROW(name) DURE_LINK_CONN_##name,
+    DURE_LINK_CONN_STATE_LIST(DURE_LINK_CONN_STATE_ROW)
+#undef DURE_LINK_CONN_STATE_ROW
+} dure_link_conn_state;
+
+typedef struct dure_link_conn dure_link_conn;
+
+/* One connection, from on_connected to on_disconnected. */
+struct dure_link_conn {
+    dure_list node; /* of links->conns */
+    dure_links *links;
+    dure_session *session;
+    dure_link *link; /* dialled: from the start; accepted: once the peer is known */
+    dure_link_conn_state state;
+    bool is_dialled;
+    dure_err cut_cause; /* to be cut with it when the deadline fires; OK: none */
+    uint64_t incarnation;
+    dure_hello *hello;      /* until the handshake is over */
+    dure_deadline deadline; /* the handshake's, then the next heartbeat */
+    dure_heartbeat heartbeat;
+
+    /* a probe: is the process behind this connection alive? */
+    dure_deadline probe;
+    uint64_t probe_value;       /* of the ping whose pong counts */
+    dure_link_conn *challenger; /* who takes its place if not; may be NULL */
+    dure_link_conn *probed;     /* the other way round */
+
+    uint64_t queued_bytes;
+    uint64_t sent_bytes;
+};
+
+struct dure_link {
+    dure_links *links;
+    const dure_registry_node *node;
+    uint32_t index;
+    bool was_up;
+    dure_link_conn *conn; /* UP, or NULL */
+
+    /* dialling; service is NULL where the peer is not dialled */
+    dure_net_address address;
+    dure_service *service;
+    bool is_dial_busy; /* its session connects or stands */
+    dure_backoff backoff;
+    dure_deadline redial;
+    dure_err last_dial_cause;
+    uint64_t handed_bytes; /* of the connection that has just ended */
+};
+
+struct dure_links {
+    /* set before start */
+    dure_iocp_core *core;
+    const dure_registry *registry;
+    const dure_registry_settings *settings;
+    dure_deadlines *deadlines;
+    const dure_links_handlers *handlers;
+    void *ctx;
+    bool listens_on_free_port;
+    dure_hello_self self;
+    dure_link *links; /* by index in the registry; that of this node itself is not used */
+    uint32_t link_count;
+
+    /* owner */
+    dure_service *server;
+    uint32_t open_services;
+    bool is_started;
+    bool is_closing;
+    dure_list conns;
+    dure_buf out; /* a frame of the handshake or of control, for the length of a call */
+    uint64_t log_second;
+    uint32_t log_count;
+    dure_links_counters counters;
+};
+
+extern const dure_session_handlers dure_link_dialled_handlers;
+extern const dure_session_handlers dure_link_accepted_handlers;
+
+/* The link to a node of the registry. */
+dure_link *dure_links_find(const dure_links *links, const dure_registry_node *node);
+
+/* Whether one more line that a stranger can cause may be written now. */
+bool dure_links_may_log(dure_links *links);
+
+/* ---- link_conn.c ---- */
+
+/* Takes a connection that is known and proven as the link: says welcome where that is ours to say.
+ */
+void dure_link_conn_admit(dure_link_conn *conn);
+
+/* Ends a connection: refused, goaway, or nothing, as its state wants; is_cut: at once. */
+void dure_link_conn_end(dure_link_conn *conn, dure_err cause, const char *text, bool is_cut);
+
+/* Asks whether the process behind an UP connection lives. */
+void dure_link_conn_probe(dure_link_conn *conn, dure_link_conn *challenger);
+
+dure_err dure_link_conn_send(dure_link_conn *conn, dure_slice frame);
+
+/* ---- link.c ---- */
+
+/* A connection's peer is known and proven: decides which one stays. */
+void dure_link_offer(dure_link *link, dure_link_conn *conn);
+
+/* An UP connection became, or ceased to be, the link. */
+void dure_link_set_up(dure_link *link, dure_link_conn *conn);
+void dure_link_set_down(dure_link *link, dure_link_conn *conn, dure_err cause);
+
+/* The dialled session is idle again: dials later, unless the link stands. */
+void dure_link_dial_ended(dure_link *link, dure_err cause, bool was_connected);
+
+#endif
