@@ -132,6 +132,15 @@ struct dure_iocp_backend {
      */
     void (*close)(dure_iocp_socket *socket, bool reset);
 
+    /*
+     * Hands an idle connected socket over: release on the thread of its core, which forgets it;
+     * adopt on the thread of the new one; socket->core is the old one until adopt returns. Cannot
+     * fail: a socket that the new core cannot serve looks as if its peer had ended. NULL: nothing
+     * is to be done.
+     */
+    void (*release)(dure_iocp_socket *socket);
+    void (*adopt)(dure_iocp_core *core, dure_iocp_socket *socket);
+
     /* The last event of a closed socket is gone: closes the descriptor if that is still open. */
     void (*bury)(dure_iocp_socket *socket);
 

@@ -492,6 +492,29 @@ void dure_iocp_socket_abort(dure_iocp_socket *socket)
     socket_end(socket, true);
 }
 
+void dure_iocp_socket_release(dure_iocp_socket *socket)
+{
+    dure_iocp_core *core = socket->core;
+    DURE_ASSERT_OWNER(core);
+    DURE_ASSERT(socket->state == DURE_IOCP_SOCKET_CONNECTED);
+    DURE_ASSERT(socket->pending == 0);
+    if (core->backend->release != NULL) {
+        core->backend->release(socket);
+    }
+    core->counters.sockets_closed++;
+}
+
+void dure_iocp_socket_adopt(dure_iocp_core *core, dure_iocp_socket *socket)
+{
+    DURE_ASSERT_OWNER(core);
+    DURE_ASSERT(socket->core->backend == core->backend);
+    if (core->backend->adopt != NULL) {
+        core->backend->adopt(core, socket);
+    }
+    socket->core = core;
+    core->counters.sockets_opened++;
+}
+
 dure_err dure_iocp_socket_bind(dure_iocp_socket *socket, const dure_net_address *address)
 {
     DURE_ASSERT_OWNER(socket->core);

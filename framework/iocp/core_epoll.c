@@ -280,6 +280,28 @@ static void epoll_close(dure_iocp_socket *base, bool reset)
     socket->fd = -1;
 }
 
+static void epoll_release(dure_iocp_socket *base)
+{
+    epoll_socket *socket = socket_of(base);
+    dure_list_remove(&socket->node);
+    if (socket->is_registered) {
+        (void)epoll_ctl(core_of(base->core)->epoll_fd, EPOLL_CTL_DEL, socket->fd, NULL);
+        socket->is_registered = false;
+    }
+}
+
+/* What had come before is reported by the new registration. */
+static void epoll_adopt(dure_iocp_core *core, dure_iocp_socket *base)
+{
+    epoll_socket *socket = socket_of(base);
+    socket->round = 0;
+    if (socket_register(core_of(core), socket) != DURE_OK) {
+        (void)shutdown(socket->fd, SHUT_RDWR);
+        socket->is_readable = true;
+        dure_list_push_back(&core_of(core)->hot, &socket->node);
+    }
+}
+
 static void epoll_bury(dure_iocp_socket *base)
 {
     DURE_ASSERT(socket_of(base)->fd < 0);
@@ -598,6 +620,8 @@ const dure_iocp_backend dure_iocp_backend_epoll = {
     .sockets_limit = epoll_sockets_limit,
     .open = epoll_open,
     .close = epoll_close,
+    .release = epoll_release,
+    .adopt = epoll_adopt,
     .bury = epoll_bury,
     .free = epoll_free,
     .bind = epoll_bind,

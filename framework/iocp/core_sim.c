@@ -536,6 +536,15 @@ static void sim_close(dure_iocp_socket *base, bool reset)
     socket_leave(socket, reset);
 }
 
+/* Until then what arrives makes it hot on its old core, which finds no operation. */
+static void sim_adopt(dure_iocp_core *core, dure_iocp_socket *base)
+{
+    sim_socket *socket = socket_of(base);
+    dure_list_remove(&socket->node);
+    socket->round = 0;
+    dure_list_push_back(&core_of(core)->hot, &socket->node);
+}
+
 static void sim_bury(dure_iocp_socket *base)
 {
     (void)base;
@@ -1131,6 +1140,7 @@ const dure_iocp_backend dure_iocp_backend_sim = {
     .sockets_limit = sim_sockets_limit,
     .open = sim_open,
     .close = sim_close,
+    .adopt = sim_adopt,
     .bury = sim_bury,
     .free = sim_free,
     .bind = sim_bind,
