@@ -1,218 +1,288 @@
 /* SPDX-License-Identifier: MIT
  *
- * ClientService: its sessions live from start to the end of the service; each connection is a new
- * life of one.
+ * ClientService: a slot for each of its sessions, which dials, redials and remembers the pause.
  */
 #include "net/client_service.h"
 
+#include <string.h>
+
+#include "base/assert.h"
 #include "base/mem.h"
 #include "net/address.h"
 #include "net/session_impl.h"
 
-typedef struct client_service {
-    dure_service base; /* first */
-    dure_client_service_config client;
-    char *host;
-    bool is_numeric;
-    dure_net_address address; /* where the host is numeric */
-    dure_session **sessions;
-} client_service;
+#define CLIENT_SESSIONS_MAX 1000000u
+#define CLIENT_HOST_MAX     253u /* RFC 1035, section 2.3.4, as text */
+
+struct dure_client {
+    dure_service base;
+
+    /* set before start */
+    dure_client_service_config config;
+    char host[CLIENT_HOST_MAX + 1]; /* empty: the target is numeric */
+    dure_net_address target;
+    dure_client_slot *slots;
+};
+
+static dure_client *client_of(dure_service *service)
+{
+    DURE_ASSERT(!service->is_server);
+    return DURE_CONTAINER_OF(service, dure_client, base);
+}
+
+static const dure_client *client_of_const(const dure_service *service)
+{
+    DURE_ASSERT(!service->is_server);
+    return (const dure_client *)(const void *)service;
+}
 
 void dure_client_service_config_init(dure_client_service_config *config)
 {
-    *config = (dure_client_service_config){
-        .session_count = 1,
-        .connect_at_start = true,
-        .redial = true,
-    };
+    *config =
+        (dure_client_service_config){.session_count = 1, .connect_at_start = true, .redial = true};
     dure_backoff_config_init(&config->backoff);
 }
 
-static client_service *client_of(dure_service *service)
+const char *dure_client_host(const dure_service *service)
 {
-    return DURE_CONTAINER_OF(service, client_service, base);
+    const dure_client *client = client_of_const(service);
+    return client->host[0] != '\0' ? client->host : NULL;
 }
 
-static void client_release_sessions(client_service *client)
+uint16_t dure_client_port(const dure_service *service)
 {
-    for (uint32_t i = 0; i < client->client.session_count; i++) {
-        if (client->sessions[i] != NULL) {
-            dure_iocp_object_release(&client->sessions[i]->object);
-            client->sessions[i] = NULL;
-        }
+    return client_of_const(service)->config.port;
+}
+
+const dure_net_address *dure_client_target(const dure_service *service)
+{
+    return &client_of_const(service)->target;
+}
+
+/* ---- dialling ---- */
+
+/* Dials; what fails at the call is told like any other failure, later. */
+static void slot_dial(dure_client_slot *slot)
+{
+    dure_session *session = slot->session;
+    dure_err err = dure_session_dial(session);
+    if (err != DURE_OK) {
+        dure_session_begin(session);
+        dure_session_fail(session, err);
     }
 }
 
-static dure_err client_make_sessions(client_service *client)
+static void slot_redial_later(dure_client_slot *slot)
 {
-    for (uint32_t i = 0; i < client->client.session_count; i++) {
-        service_shard *shard = &client->base.shards[i % client->base.shard_count];
-        dure_err err = net_session_create(shard, &client->sessions[i]);
-        if (err != DURE_OK) {
-            return err;
-        }
-        client->sessions[i]->index = i;
-        dure_backoff_init(&client->sessions[i]->backoff, &client->client.backoff);
+    dure_iocp_core *core = slot->object.core;
+    uint32_t delay_ms = dure_backoff_next(&slot->backoff, dure_iocp_core_random(core));
+    if (delay_ms < slot->hold_off_ms) {
+        delay_ms = slot->hold_off_ms;
     }
-    return DURE_OK;
+    slot->hold_off_ms = 0;
+    if (dure_iocp_event_is_active(&slot->redial_event)) {
+        slot->is_redial_due = true; /* the old timer was cancelled and is coming back */
+        return;
+    }
+    dure_err err = dure_iocp_timer(core, &slot->redial_event, delay_ms);
+    if (err != DURE_OK) {
+        /* Without memory for a timer the only pause left is the dial's own failure. */
+        slot_dial(slot);
+        return;
+    }
+    dure_shard_add_busy(slot->session->shard);
 }
 
-static void client_schedule(dure_session *session)
+static void slot_dispatch(dure_iocp_object *object, dure_iocp_event *event)
 {
-    uint32_t pause =
-        dure_backoff_next(&session->backoff, dure_iocp_core_random(session->object.core));
-    if (pause < session->hold_off_ms) {
-        pause = session->hold_off_ms;
+    dure_client_slot *slot = DURE_CONTAINER_OF(object, dure_client_slot, object);
+    dure_session *session = slot->session;
+    bool is_idle = session->state == DURE_SESSION_IDLE && !session->shard->is_closing;
+    bool is_due_later = slot->is_redial_due;
+    slot->is_redial_due = false;
+    if (is_idle && is_due_later) {
+        slot_redial_later(slot);
+    } else if (is_idle && event->status == DURE_OK) {
+        slot_dial(slot);
     }
-    session->hold_off_ms = 0;
-    if (!dure_iocp_event_is_active(&session->redial)) {
-        dure_err err = dure_iocp_timer(session->object.core, &session->redial, pause);
-        DURE_ASSERT(err == DURE_OK);
-    }
+    dure_shard_drop_busy(session->shard);
+}
+
+/* Slots live in their service's array. */
+static void slot_destroy(dure_iocp_object *object)
+{
+    (void)object;
+}
+
+static const dure_iocp_object_ops slot_ops = {slot_dispatch, slot_destroy};
+
+void dure_client_forget_redial(dure_client_slot *slot)
+{
+    dure_iocp_cancel(&slot->redial_event);
+}
+
+/* ---- what a service does ---- */
+
+static bool client_can_start(const dure_service *service)
+{
+    (void)service;
+    return true; /* target and handlers were checked when it was made */
 }
 
 static dure_err client_start(dure_service *service)
 {
-    client_service *client = client_of(service);
-    dure_err err = client_make_sessions(client);
-    if (err != DURE_OK) {
-        client_release_sessions(client);
-        return err;
-    }
-    if (!client->client.connect_at_start) {
-        return DURE_OK;
-    }
-    for (uint32_t i = 0; i < client->client.session_count; i++) {
-        dure_session *session = client->sessions[i];
-        /* On its own core: the redial timer with no pause is the way there. */
-        if (session->shard->index == 0) {
-            if (dure_session_connect(session) != DURE_OK) {
-                client_schedule(session);
-            }
-        } else {
-            net_shard_dial(session);
-        }
-    }
-    return DURE_OK;
-}
-
-static void client_close(dure_service *service)
-{
-    (void)service; /* each shard ends its own sessions and redials */
-}
-
-/* A shard is quiet when none of its sessions waits for a redial or lives. */
-static bool client_is_quiet(const dure_service *service, uint32_t shard_index)
-{
-    const client_service *client = (const client_service *)service;
-    for (uint32_t i = shard_index; i < client->client.session_count; i += service->shard_count) {
-        dure_session *session = client->sessions[i];
-        if (session != NULL && dure_iocp_event_is_active(&session->redial)) {
-            dure_iocp_cancel(&session->redial);
-            return false;
-        }
-    }
-    return true;
-}
-
-static void client_on_session_end(dure_session *session)
-{
-    const client_service *client = client_of(session->service);
-    bool is_idle = session->state == DURE_SESSION_IDLE || session->state == DURE_SESSION_CLOSED;
-    if (client->client.redial && is_idle && !session->shard->is_closing) {
-        client_schedule(session);
-    }
-}
-
-static dure_err client_target(dure_session *session, dure_net_address *out_address,
-                              const char **out_name, uint16_t *out_port)
-{
-    const client_service *client = client_of(session->service);
-    *out_address = client->address;
-    *out_name = client->is_numeric ? NULL : client->host;
-    *out_port = client->client.port;
-    return DURE_OK;
-}
-
-static uint64_t client_accept_pauses(const dure_service *service)
-{
     (void)service;
-    return 0;
+    return DURE_OK;
 }
 
-static void client_free(dure_service *service)
+static void client_each_slot(dure_service_shard *shard, void (*visit)(dure_client_slot *slot))
 {
-    client_service *client = client_of(service);
-    client_release_sessions(client);
-    dure_mem_free(client->sessions);
-    dure_mem_free(client->host);
-    net_service_fini(service);
+    dure_client *client = client_of(shard->service);
+    for (size_t i = shard->index; i < client->config.session_count; i += client->base.shard_count) {
+        visit(&client->slots[i]);
+    }
+}
+
+static void client_dial_idle(dure_client_slot *slot)
+{
+    if (slot->session->state == DURE_SESSION_IDLE) {
+        slot_dial(slot);
+    }
+}
+
+static void client_shard_start(dure_service_shard *shard)
+{
+    if (client_of(shard->service)->config.connect_at_start) {
+        client_each_slot(shard, client_dial_idle);
+    }
+}
+
+static void client_shard_close(dure_service_shard *shard)
+{
+    client_each_slot(shard, dure_client_forget_redial);
+}
+
+static void client_session_connected(dure_session *session)
+{
+    if (!client_of(session->shard->service)->config.confirm_by_user) {
+        dure_backoff_reset(&session->slot->backoff);
+    }
+}
+
+static void client_session_ended(dure_session *session)
+{
+    const dure_client *client = client_of(session->shard->service);
+    if (session->state == DURE_SESSION_CLOSED) {
+        dure_session_recycle(session);
+    }
+    if (session->state == DURE_SESSION_IDLE && client->config.redial &&
+        !session->shard->is_closing) {
+        slot_redial_later(session->slot);
+    }
+}
+
+static void client_destroy(dure_service *service)
+{
+    dure_client *client = client_of(service);
+    for (size_t i = 0; client->slots != NULL && i < client->config.session_count; i++) {
+        dure_session_free(client->slots[i].session);
+    }
+    dure_mem_free(client->slots);
+    dure_service_fini(service);
     dure_mem_free(client);
 }
 
-static void client_on_session_connected(dure_session *session)
+static const dure_service_ops client_ops = {
+    .can_start = client_can_start,
+    .start = client_start,
+    .shard_start = client_shard_start,
+    .shard_close = client_shard_close,
+    .session_connected = client_session_connected,
+    .session_ended = client_session_ended,
+    .destroy = client_destroy,
+};
+
+/* ---- making one ---- */
+
+static dure_err client_make_slots(dure_client *client)
 {
-    if (!client_of(session->service)->client.confirm_by_user) {
-        dure_backoff_reset(&session->backoff);
+    size_t count = client->config.session_count;
+    client->slots = dure_mem_alloc_array(count, sizeof *client->slots);
+    if (client->slots == NULL) {
+        return DURE_ERR_NO_MEMORY;
     }
+    for (size_t i = 0; i < count; i++) {
+        dure_service_shard *shard = &client->base.shards[i % client->base.shard_count];
+        dure_client_slot *slot = &client->slots[i];
+        dure_iocp_object_init(&slot->object, shard->object.core, &slot_ops);
+        dure_iocp_event_init(&slot->redial_event, &slot->object, DURE_IOCP_TIMER);
+        dure_backoff_init(&slot->backoff, &client->config.backoff);
+        dure_err err = dure_session_create(shard, slot, &slot->session);
+        if (err != DURE_OK) {
+            return err;
+        }
+    }
+    return DURE_OK;
 }
 
-static const service_kind_ops client_ops = {
-    .is_server = false,
-    .start = client_start,
-    .close = client_close,
-    .is_quiet = client_is_quiet,
-    .on_session_connected = client_on_session_connected,
-    .on_session_end = client_on_session_end,
-    .target = client_target,
-    .accept_pauses = client_accept_pauses,
-    .free = client_free,
-};
+static bool client_config_is_valid(const dure_client_service_config *config)
+{
+    size_t host_len = config->host != NULL ? strlen(config->host) : 0;
+    return host_len > 0 && host_len <= CLIENT_HOST_MAX && config->port > 0 &&
+           config->session_count > 0 && config->session_count <= CLIENT_SESSIONS_MAX &&
+           config->backoff.jitter_percent <= 100 && config->backoff.factor_percent >= 100;
+}
 
 dure_err dure_client_service_create(const dure_service_config *config,
                                     const dure_client_service_config *client_config,
                                     dure_service **out_service)
 {
-    if (client_config->host == NULL || client_config->host[0] == '\0' ||
-        client_config->session_count == 0) {
+    if (!client_config_is_valid(client_config)) {
         return DURE_ERR_INVALID;
     }
-    client_service *client = dure_mem_alloc(sizeof *client);
+    dure_client *client = dure_mem_alloc(sizeof *client);
     if (client == NULL) {
         return DURE_ERR_NO_MEMORY;
     }
-    dure_err err = net_service_init(&client->base, config, &client_ops);
+    dure_err err =
+        dure_service_init(&client->base, config, &client_ops, client_config->session_count);
     if (err != DURE_OK) {
         dure_mem_free(client);
         return err;
     }
-    client->client = *client_config;
-    client->host = dure_mem_strdup(client_config->host);
-    client->sessions = dure_mem_alloc_array(client_config->session_count, sizeof(dure_session *));
-    if (client->host == NULL || client->sessions == NULL) {
-        client->client.session_count = client->sessions != NULL ? client->client.session_count : 0;
-        client_free(&client->base);
-        return DURE_ERR_NO_MEMORY;
+    client->config = *client_config;
+    client->config.host = NULL;
+    if (dure_net_address_from_ip(client_config->host, client_config->port, &client->target) !=
+        DURE_OK) {
+        memcpy(client->host, client_config->host, strlen(client_config->host));
     }
-    client->is_numeric =
-        dure_net_address_from_ip(client->host, client_config->port, &client->address) == DURE_OK;
+    err = client_make_slots(client);
+    if (err != DURE_OK) {
+        dure_service_destroy(&client->base);
+        return err;
+    }
     *out_service = &client->base;
     return DURE_OK;
 }
 
+/* ---- what the user may say ---- */
+
 void dure_client_service_confirm(dure_session *session)
 {
-    dure_backoff_reset(&session->backoff);
+    DURE_ASSERT(session->slot != NULL);
+    DURE_ASSERT_OWNER(session->object.core);
+    dure_backoff_reset(&session->slot->backoff);
 }
 
 void dure_client_service_hold_off(dure_session *session, uint32_t delay_ms)
 {
-    session->hold_off_ms = delay_ms;
+    DURE_ASSERT(session->slot != NULL);
+    DURE_ASSERT_OWNER(session->object.core);
+    session->slot->hold_off_ms = delay_ms;
 }
 
 dure_session *dure_client_service_session(dure_service *service, uint32_t index)
 {
-    client_service *client = client_of(service);
-    DURE_ASSERT(service->ops == &client_ops);
-    return index < client->client.session_count ? client->sessions[index] : NULL;
+    dure_client *client = client_of(service);
+    return index < client->config.session_count ? client->slots[index].session : NULL;
 }

@@ -1,168 +1,217 @@
 /* SPDX-License-Identifier: MIT
  *
- * One persistent accept. When it ends by an error, a timer starts it again.
+ * Accepting without end. While open, either the accept or the pause's timer is pending; that is
+ * what close relies on to be told when it is over.
  */
 #include "net/listener.h"
 
-#include <stdatomic.h>
-
+#include "base/assert.h"
 #include "base/mem.h"
+#include "net/address.h"
 
-#define LISTENER_BACKLOG      4096u
-#define LISTENER_PAUSE_MIN_MS 10u
-#define LISTENER_PAUSE_MAX_MS 1000u
+#define PAUSE_FIRST_MS 10u
+#define PAUSE_MAX_MS   1000u
+
+typedef enum listener_state {
+    LISTENER_NEW,
+    LISTENER_LISTENING,
+    LISTENER_PAUSED,
+    LISTENER_CLOSING,
+    LISTENER_CLOSED
+} listener_state;
 
 struct dure_listener {
     dure_iocp_object object;
-    dure_iocp_event accept;
-    dure_iocp_event pause;
+    dure_listener_config config;
+    listener_state state;
     dure_iocp_socket *socket;
-    dure_listener_fn on_accept;
-    void (*on_closed)(void *ctx);
-    void *ctx;
+    dure_net_address address;
+    dure_iocp_event accept_event;
+    dure_iocp_event pause_event;
+    dure_iocp_event retry_event; /* a post cannot fail */
+    bool is_retrying;
     uint32_t pause_ms;
-    bool is_closing;
-    bool is_closed;
-    atomic_uint_fast64_t pauses;
 };
 
-static void listener_accept(dure_listener *listener);
+static void listener_dispatch(dure_iocp_object *object, dure_iocp_event *event);
+static void listener_free(dure_iocp_object *object);
 
-static void listener_check_closed(dure_listener *listener)
-{
-    if (listener->is_closing && !listener->is_closed &&
-        !dure_iocp_event_is_active(&listener->accept) &&
-        !dure_iocp_event_is_active(&listener->pause)) {
-        listener->is_closed = true;
-        listener->on_closed(listener->ctx);
-    }
-}
+static const dure_iocp_object_ops listener_ops = {listener_dispatch, listener_free};
 
-static void listener_pause(dure_listener *listener, dure_err why, int system_error)
-{
-    atomic_fetch_add_explicit(&listener->pauses, 1, memory_order_relaxed);
-    dure_log_write(dure_iocp_core_log(listener->object.core), DURE_LOG_WARN, "net", "ACCEPT_PAUSED",
-                   "cause=%s system_error=%d pause_ms=%u", dure_err_name(why), system_error,
-                   listener->pause_ms);
-    /* A timer needs nothing that could run out while the core lives; without it nobody would be
-     * accepted. */
-    dure_err err = dure_iocp_timer(listener->object.core, &listener->pause, listener->pause_ms);
-    DURE_ASSERT(err == DURE_OK);
-    listener->pause_ms = listener->pause_ms * 2 > LISTENER_PAUSE_MAX_MS ? LISTENER_PAUSE_MAX_MS
-                                                                        : listener->pause_ms * 2;
-}
-
-static void listener_accept(dure_listener *listener)
-{
-    dure_err err = dure_iocp_accept(listener->socket, &listener->accept);
-    if (err != DURE_OK) {
-        listener_pause(listener, err, 0);
-    }
-}
-
-static void listener_on_accept(dure_listener *listener, dure_iocp_event *event)
-{
-    if (event->status == DURE_OK && event->accepted != NULL) {
-        if (listener->is_closing) {
-            dure_iocp_socket_close(event->accepted);
-        } else {
-            listener->pause_ms = LISTENER_PAUSE_MIN_MS;
-            listener->on_accept(listener->ctx, event->accepted);
-        }
-    }
-    if (!event->more && !listener->is_closing) {
-        listener_pause(listener, event->status, event->system_error);
-    }
-}
-
-static void listener_dispatch(dure_iocp_object *object, dure_iocp_event *event)
-{
-    dure_listener *listener = DURE_CONTAINER_OF(object, dure_listener, object);
-    if (event == &listener->accept) {
-        listener_on_accept(listener, event);
-    } else if (!listener->is_closing) {
-        listener_accept(listener);
-    }
-    listener_check_closed(listener);
-}
-
-static void listener_destroy_object(dure_iocp_object *object)
-{
-    dure_mem_free(DURE_CONTAINER_OF(object, dure_listener, object));
-}
-
-static const dure_iocp_object_ops listener_ops = {listener_dispatch, listener_destroy_object};
-
-dure_err dure_listener_create(dure_iocp_core *core, dure_listener_fn on_accept,
-                              void (*on_closed)(void *ctx), void *ctx, dure_listener **out_listener)
+dure_err dure_listener_create(const dure_listener_config *config, dure_listener **out_listener)
 {
     dure_listener *listener = dure_mem_alloc(sizeof *listener);
     if (listener == NULL) {
         return DURE_ERR_NO_MEMORY;
     }
-    dure_iocp_object_init(&listener->object, core, &listener_ops);
-    dure_iocp_event_init(&listener->accept, &listener->object, DURE_IOCP_ACCEPT);
-    dure_iocp_event_init(&listener->pause, &listener->object, DURE_IOCP_TIMER);
-    listener->on_accept = on_accept;
-    listener->on_closed = on_closed;
-    listener->ctx = ctx;
-    listener->pause_ms = LISTENER_PAUSE_MIN_MS;
-    atomic_init(&listener->pauses, 0);
+    listener->config = *config;
+    listener->state = LISTENER_NEW;
+    listener->pause_ms = PAUSE_FIRST_MS;
+    dure_iocp_object_init(&listener->object, config->core, &listener_ops);
+    dure_iocp_event_init(&listener->accept_event, &listener->object, DURE_IOCP_ACCEPT);
+    dure_iocp_event_init(&listener->pause_event, &listener->object, DURE_IOCP_TIMER);
+    dure_iocp_event_init(&listener->retry_event, &listener->object, DURE_IOCP_POST);
     *out_listener = listener;
     return DURE_OK;
 }
 
-dure_err dure_listener_start(dure_listener *listener, const dure_net_address *address)
+static dure_err listener_bind(dure_listener *listener, dure_iocp_socket *socket)
 {
-    dure_err err = dure_iocp_socket_open(listener->object.core, address->family, &listener->socket);
-    if (err != DURE_OK) {
-        return err;
+    dure_err err = DURE_OK;
+    if (listener->config.address.family == DURE_FAMILY_IPV6) {
+        /* One listener, one family, on every platform; the systems' defaults differ. */
+        err = dure_iocp_socket_set(socket, DURE_IOCP_OPTION_V6ONLY, 1);
+        if (err != DURE_OK && err != DURE_ERR_UNSUPPORTED) {
+            return err;
+        }
     }
-    err = dure_iocp_socket_bind(listener->socket, address);
+    err = dure_iocp_socket_bind(socket, &listener->config.address);
     if (err == DURE_OK) {
-        err = dure_iocp_socket_listen(listener->socket, LISTENER_BACKLOG);
+        err = dure_iocp_socket_listen(socket, listener->config.backlog);
     }
     if (err == DURE_OK) {
-        err = dure_iocp_accept(listener->socket, &listener->accept);
-    }
-    if (err != DURE_OK) {
-        dure_iocp_socket_close(listener->socket);
-        listener->socket = NULL;
+        err = dure_iocp_socket_local(socket, &listener->address);
     }
     return err;
 }
 
+dure_err dure_listener_open(dure_listener *listener)
+{
+    DURE_ASSERT_OWNER(listener->object.core);
+    DURE_ASSERT(listener->state == LISTENER_NEW);
+    dure_iocp_socket *socket = NULL;
+    dure_err err =
+        dure_iocp_socket_open(listener->config.core, listener->config.address.family, &socket);
+    if (err != DURE_OK) {
+        return err;
+    }
+    err = listener_bind(listener, socket);
+    if (err == DURE_OK) {
+        err = dure_iocp_accept(socket, &listener->accept_event);
+    }
+    if (err != DURE_OK) {
+        dure_iocp_socket_close(socket);
+        return err;
+    }
+    listener->socket = socket;
+    listener->state = LISTENER_LISTENING;
+    char text[DURE_NET_ADDRESS_TEXT_MAX];
+    dure_log_write(dure_iocp_core_log(listener->object.core), DURE_LOG_INFO, "net", "LISTENING",
+                   "service=%s address=%s", listener->config.name,
+                   dure_net_address_print(&listener->address, text));
+    return DURE_OK;
+}
+
 dure_err dure_listener_address(const dure_listener *listener, dure_net_address *out_address)
 {
-    return listener->socket != NULL ? dure_iocp_socket_local(listener->socket, out_address)
-                                    : DURE_ERR_STATE;
+    if (!dure_listener_is_open(listener)) {
+        return DURE_ERR_STATE;
+    }
+    *out_address = listener->address;
+    return DURE_OK;
 }
 
 void dure_listener_close(dure_listener *listener)
 {
-    if (listener->is_closing) {
+    DURE_ASSERT_OWNER(listener->object.core);
+    if (listener->state != LISTENER_LISTENING && listener->state != LISTENER_PAUSED) {
         return;
     }
-    listener->is_closing = true;
+    listener->state = LISTENER_CLOSING;
+    dure_iocp_cancel(&listener->pause_event);
     dure_iocp_socket_close(listener->socket);
     listener->socket = NULL;
-    dure_iocp_cancel(&listener->pause);
-    listener_check_closed(listener);
 }
 
-bool dure_listener_is_closed(const dure_listener *listener)
+bool dure_listener_is_open(const dure_listener *listener)
 {
-    return listener->is_closed;
-}
-
-uint64_t dure_listener_pauses(const dure_listener *listener)
-{
-    return atomic_load_explicit(&listener->pauses, memory_order_relaxed);
+    return listener->state != LISTENER_NEW && listener->state != LISTENER_CLOSED;
 }
 
 void dure_listener_destroy(dure_listener *listener)
 {
-    if (listener != NULL) {
-        dure_iocp_object_release(&listener->object);
+    if (listener == NULL) {
+        return;
     }
+    DURE_ASSERT(!dure_listener_is_open(listener));
+    dure_iocp_object_release(&listener->object);
+}
+
+static void listener_free(dure_iocp_object *object)
+{
+    dure_mem_free(DURE_CONTAINER_OF(object, dure_listener, object));
+}
+
+/* A pause must not fail: without memory for a timer the accept is tried in the next round. */
+static void listener_pause(dure_listener *listener, dure_err cause)
+{
+    listener->config.on_pause(listener->config.ctx, cause);
+    dure_log_write(dure_iocp_core_log(listener->object.core), DURE_LOG_WARN, "net", "ACCEPT_PAUSED",
+                   "service=%s cause=%s pause_ms=%u", listener->config.name, dure_err_name(cause),
+                   (unsigned)listener->pause_ms);
+    listener->state = LISTENER_PAUSED;
+    dure_err err =
+        dure_iocp_timer(listener->object.core, &listener->pause_event, listener->pause_ms);
+    if (err != DURE_OK) {
+        listener->is_retrying = true;
+        dure_iocp_post(listener->object.core, &listener->retry_event);
+    }
+    listener->pause_ms =
+        listener->pause_ms * 2 < PAUSE_MAX_MS ? listener->pause_ms * 2 : PAUSE_MAX_MS;
+}
+
+static void listener_resume(dure_listener *listener)
+{
+    listener->state = LISTENER_LISTENING;
+    dure_err err = dure_iocp_accept(listener->socket, &listener->accept_event);
+    if (err != DURE_OK) {
+        listener_pause(listener, err);
+    }
+}
+
+static void listener_accepted(dure_listener *listener, const dure_iocp_event *event)
+{
+    bool more = event->more;
+    dure_err status = event->status;
+    if (status == DURE_OK && event->accepted != NULL) {
+        listener->pause_ms = PAUSE_FIRST_MS;
+        if (listener->state == LISTENER_CLOSING) {
+            dure_iocp_socket_close(event->accepted);
+        } else {
+            listener->config.on_accept(listener->config.ctx, event->accepted);
+        }
+    }
+    if (more || listener->state != LISTENER_LISTENING) {
+        return;
+    }
+    if (status == DURE_OK) {
+        listener_resume(listener);
+    } else {
+        listener_pause(listener, status);
+    }
+}
+
+static void listener_check_closed(dure_listener *listener)
+{
+    if (listener->state != LISTENER_CLOSING || listener->is_retrying ||
+        dure_iocp_event_is_active(&listener->accept_event) ||
+        dure_iocp_event_is_active(&listener->pause_event)) {
+        return;
+    }
+    listener->state = LISTENER_CLOSED;
+    listener->config.on_closed(listener->config.ctx);
+}
+
+static void listener_dispatch(dure_iocp_object *object, dure_iocp_event *event)
+{
+    dure_listener *listener = DURE_CONTAINER_OF(object, dure_listener, object);
+    if (event == &listener->retry_event) {
+        listener->is_retrying = false;
+    }
+    if (event == &listener->accept_event) {
+        listener_accepted(listener, event);
+    } else if (listener->state == LISTENER_PAUSED) {
+        listener_resume(listener);
+    }
+    listener_check_closed(listener);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Listener: a bound socket that accepts until it is closed. Errors of the system pause it (10 ms,
- * doubling to 1 s); only its own close ends it.
+ * Listener: keeps accepting on one address. Whatever the system says about an accept, it goes on:
+ * after an error it pauses 10 ms, doubling to 1 s while the errors last. Only close ends it.
+ * Thread: owner of its core, for everything here.
  */
 #ifndef DURE_NET_LISTENER_H
 #define DURE_NET_LISTENER_H
@@ -10,34 +11,42 @@
 
 typedef struct dure_listener dure_listener;
 
-/* A connection came; the socket is the receiver's. */
-typedef void (*dure_listener_fn)(void *ctx, dure_iocp_socket *socket);
+typedef struct dure_listener_config {
+    dure_iocp_core *core;
+    const char *name;         /* for logs; borrowed for the listener's life */
+    dure_net_address address; /* port 0: the system chooses */
+    uint32_t backlog;         /* connections that wait to be accepted */
+    /* A connection came. Takes: socket. */
+    void (*on_accept)(void *ctx, dure_iocp_socket *socket);
+    /* An accept failed and the listener pauses. */
+    void (*on_pause)(void *ctx, dure_err cause);
+    /* After close: nothing is pending; destroy it. */
+    void (*on_closed)(void *ctx);
+    void *ctx;
+} dure_listener_config;
 
-/*
- * Fails: NO_MEMORY.
- * Thread: owner of core, here and below.
- */
-DURE_CHECKED dure_err dure_listener_create(dure_iocp_core *core, dure_listener_fn on_accept,
-                                           void (*on_closed)(void *ctx), void *ctx,
+/* Fails: NO_MEMORY. Ends with dure_listener_destroy. */
+DURE_CHECKED dure_err dure_listener_create(const dure_listener_config *config,
                                            dure_listener **out_listener);
 
-/* Binds and listens. Fails: ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE, PERMISSION, TOO_MANY_FILES,
- * NO_MEMORY. */
-DURE_CHECKED dure_err dure_listener_start(dure_listener *listener, const dure_net_address *address);
+/*
+ * Binds, listens, accepts.
+ * Fails: ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE, PERMISSION, TOO_MANY_FILES, NO_MEMORY, SYSTEM;
+ *        nothing is open then and it may be tried again.
+ */
+DURE_CHECKED dure_err dure_listener_open(dure_listener *listener);
 
-/* The address really bound. Fails: STATE. */
+/* Where it listens. Fails: STATE when it is not open. */
 DURE_CHECKED dure_err dure_listener_address(const dure_listener *listener,
                                             dure_net_address *out_address);
 
-/* Stops accepting; on_closed is called when the last operation has ended. Twice is once. */
+/* Ends accepting. Calls: on_closed, once, later, if it was open. Twice is once. */
 void dure_listener_close(dure_listener *listener);
 
-bool dure_listener_is_closed(const dure_listener *listener);
+/* Whether it was opened and on_closed has not been called. */
+bool dure_listener_is_open(const dure_listener *listener);
 
-/* How often it paused. Thread: any. */
-uint64_t dure_listener_pauses(const dure_listener *listener);
-
-/* After on_closed, or never started. NULL is fine. */
+/* Not while it is open. NULL is fine. */
 void dure_listener_destroy(dure_listener *listener);
 
 #endif

@@ -1,120 +1,194 @@
 /* SPDX-License-Identifier: MIT
  *
- * ServerService: a listener on the first core, sessions on all cores in turn.
+ * ServerService: a listener on the first core, sessions on all of them in turn.
  */
 #include "net/server_service.h"
 
+#include "base/assert.h"
 #include "base/mem.h"
+#include "net/listener.h"
 #include "net/session_impl.h"
 
-typedef struct server_service {
-    dure_service base; /* first */
-    dure_net_address address;
+#define SERVER_BACKLOG 1024u
+
+struct dure_server {
+    dure_service base;
+
+    /* owner of the first core */
     dure_listener *listener;
-    bool is_listening; /* the listener was started and has not reported its end */
-    uint32_t next_shard;
-} server_service;
+    size_t next_shard;
+};
 
-static server_service *server_of(dure_service *service)
+static dure_server *server_of(dure_service *service)
 {
-    return DURE_CONTAINER_OF(service, server_service, base);
+    return DURE_CONTAINER_OF(service, dure_server, base);
 }
 
-static void server_on_accept(void *ctx, dure_iocp_socket *socket)
+/* The accepted connection becomes a session of this shard, or ends here. Owner of the shard. */
+static void server_open(dure_service_shard *shard, dure_iocp_socket *socket)
 {
-    server_service *server = ctx;
-    uint32_t shard = server->next_shard;
-    server->next_shard = (shard + 1) % server->base.shard_count;
-    net_service_place(&server->base, shard, socket);
+    dure_service *service = shard->service;
+    dure_err err = dure_session_open(shard, socket);
+    if (err != DURE_OK) {
+        atomic_fetch_sub_explicit(&service->session_count, 1, memory_order_relaxed);
+        dure_iocp_socket_close(socket);
+    }
 }
 
-static void server_on_listener_closed(void *ctx)
+void dure_server_take_socket(dure_service_shard *shard, dure_iocp_socket *socket)
 {
-    server_service *server = ctx;
-    server->is_listening = false;
-    net_shard_check_closed(&server->base.shards[0]);
-    net_service_check_closed(&server->base);
+    dure_iocp_socket_adopt(shard->object.core, socket);
+    if (shard->is_closing) {
+        atomic_fetch_sub_explicit(&shard->service->session_count, 1, memory_order_relaxed);
+        dure_iocp_socket_close(socket);
+        return;
+    }
+    server_open(shard, socket);
+}
+
+/* Sends an accepted socket to the core that will own it. Takes: socket, on OK only. */
+static dure_err server_hand_over(dure_service_shard *shard, dure_iocp_socket *socket)
+{
+    dure_shard_post *post = dure_mem_alloc(sizeof *post);
+    if (post == NULL) {
+        return DURE_ERR_NO_MEMORY;
+    }
+    post->socket = socket;
+    dure_iocp_socket_release(socket);
+    dure_err err = dure_shard_post_send(shard, post);
+    if (err != DURE_OK) {
+        dure_iocp_socket_adopt(shard->service->main.core, socket);
+        dure_mem_free(post);
+    }
+    return err;
+}
+
+static void server_accepted(void *ctx, dure_iocp_socket *socket)
+{
+    dure_server *server = ctx;
+    dure_service *service = &server->base;
+    unsigned count = atomic_fetch_add_explicit(&service->session_count, 1, memory_order_relaxed);
+    if (count >= service->config.sessions_max) {
+        atomic_fetch_sub_explicit(&service->session_count, 1, memory_order_relaxed);
+        dure_shard_count(&service->shards[0].counters.refused_full, 1);
+        dure_iocp_socket_close(socket);
+        return;
+    }
+    dure_service_shard *shard = &service->shards[server->next_shard];
+    server->next_shard = (server->next_shard + 1) % service->shard_count;
+    if (shard->index == 0) {
+        server_open(shard, socket);
+    } else if (server_hand_over(shard, socket) != DURE_OK) {
+        atomic_fetch_sub_explicit(&service->session_count, 1, memory_order_relaxed);
+        dure_iocp_socket_close(socket);
+    }
+}
+
+static void server_paused(void *ctx, dure_err cause)
+{
+    dure_server *server = ctx;
+    (void)cause;
+    dure_shard_count(&server->base.shards[0].counters.accept_pauses, 1);
+}
+
+static void server_listener_closed(void *ctx)
+{
+    dure_server *server = ctx;
+    dure_shard_drop_busy(&server->base.shards[0]);
+}
+
+static bool server_can_start(const dure_service *service)
+{
+    (void)service;
+    return true; /* the address and the handlers were checked when it was made */
 }
 
 static dure_err server_start(dure_service *service)
 {
-    server_service *server = server_of(service);
-    dure_err err = dure_listener_start(server->listener, &server->address);
-    server->is_listening = err == DURE_OK;
+    dure_err err = dure_listener_open(server_of(service)->listener);
+    if (err == DURE_OK) {
+        dure_shard_add_busy(&service->shards[0]);
+    }
     return err;
 }
 
-static void server_close(dure_service *service)
+static void server_shard_start(dure_service_shard *shard)
 {
-    server_service *server = server_of(service);
-    if (server->is_listening) {
-        dure_listener_close(server->listener);
+    (void)shard; /* sessions come by themselves */
+}
+
+static void server_shard_close(dure_service_shard *shard)
+{
+    if (shard->index == 0) {
+        dure_listener_close(server_of(shard->service)->listener);
     }
 }
 
-static bool server_is_quiet(const dure_service *service, uint32_t shard_index)
-{
-    const server_service *server = (const server_service *)service;
-    return shard_index != 0 || !server->is_listening;
-}
-
-static void server_on_session_end(dure_session *session)
-{
-    dure_iocp_object_release(&session->object);
-}
-
-static dure_err server_target(dure_session *session, dure_net_address *out_address,
-                              const char **out_name, uint16_t *out_port)
+static void server_session_connected(dure_session *session)
 {
     (void)session;
-    (void)out_address;
-    (void)out_name;
-    (void)out_port;
-    return DURE_ERR_STATE;
 }
 
-static uint64_t server_accept_pauses(const dure_service *service)
+static void server_session_ended(dure_session *session)
 {
-    return dure_listener_pauses(((const server_service *)service)->listener);
+    dure_service *service = session->shard->service;
+    atomic_fetch_sub_explicit(&service->session_count, 1, memory_order_relaxed);
+    dure_iocp_object_release(&session->object); /* the creator's */
 }
 
-static void server_free(dure_service *service)
+static void server_destroy(dure_service *service)
 {
-    server_service *server = server_of(service);
+    dure_server *server = server_of(service);
     dure_listener_destroy(server->listener);
-    net_service_fini(service);
+    dure_service_fini(service);
     dure_mem_free(server);
 }
 
-static const service_kind_ops server_ops = {
-    .is_server = true,
+static const dure_service_ops server_ops = {
+    .can_start = server_can_start,
     .start = server_start,
-    .close = server_close,
-    .is_quiet = server_is_quiet,
-    .on_session_end = server_on_session_end,
-    .target = server_target,
-    .accept_pauses = server_accept_pauses,
-    .free = server_free,
+    .shard_start = server_shard_start,
+    .shard_close = server_shard_close,
+    .session_connected = server_session_connected,
+    .session_ended = server_session_ended,
+    .destroy = server_destroy,
 };
+
+static dure_err server_make_listener(dure_server *server, const dure_net_address *address)
+{
+    dure_listener_config config = {
+        .core = server->base.main.core,
+        .name = server->base.name,
+        .address = *address,
+        .backlog = SERVER_BACKLOG,
+        .on_accept = server_accepted,
+        .on_pause = server_paused,
+        .on_closed = server_listener_closed,
+        .ctx = server,
+    };
+    return dure_listener_create(&config, &server->listener);
+}
 
 dure_err dure_server_service_create(const dure_service_config *config,
                                     const dure_net_address *address, dure_service **out_service)
 {
-    server_service *server = dure_mem_alloc(sizeof *server);
+    if (address->family == DURE_FAMILY_NONE) {
+        return DURE_ERR_INVALID;
+    }
+    dure_server *server = dure_mem_alloc(sizeof *server);
     if (server == NULL) {
         return DURE_ERR_NO_MEMORY;
     }
-    server->address = *address;
-    dure_err err = net_service_init(&server->base, config, &server_ops);
+    dure_err err =
+        dure_service_init(&server->base, config, &server_ops, 1u << DURE_SHARD_SLOT_BITS);
     if (err != DURE_OK) {
         dure_mem_free(server);
         return err;
     }
-    err = dure_listener_create(server->base.shards[0].object.core, server_on_accept,
-                               server_on_listener_closed, server, &server->listener);
+    server->base.is_server = true;
+    err = server_make_listener(server, address);
     if (err != DURE_OK) {
-        net_service_fini(&server->base);
-        dure_mem_free(server);
+        dure_service_destroy(&server->base);
         return err;
     }
     *out_service = &server->base;
@@ -123,12 +197,14 @@ dure_err dure_server_service_create(const dure_service_config *config,
 
 dure_err dure_server_service_address(const dure_service *service, dure_net_address *out_address)
 {
-    DURE_ASSERT(service->ops == &server_ops);
-    return dure_listener_address(((const server_service *)service)->listener, out_address);
+    DURE_ASSERT(service->is_server);
+    const dure_server *server = (const dure_server *)(const void *)service;
+    return dure_listener_address(server->listener, out_address);
 }
 
 void dure_server_service_stop_accepting(dure_service *service)
 {
-    DURE_ASSERT(service->ops == &server_ops);
-    server_close(service);
+    DURE_ASSERT(service->is_server);
+    DURE_ASSERT_OWNER(service->main.core);
+    dure_listener_close(server_of(service)->listener);
 }

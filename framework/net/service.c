@@ -1,41 +1,22 @@
 /* SPDX-License-Identifier: MIT
  *
- * What both services share: shards, ids, messages from other threads, and the end, which is reached
- * when every shard has seen its last session go.
+ * What both services share: the shards, their start and their end in steps, and what comes from
+ * other threads.
  */
 #include "net/service.h"
 
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "net/session_impl.h"
-
-typedef enum message_kind {
-    MESSAGE_SEND,
-    MESSAGE_DISCONNECT,
-    MESSAGE_PLACE,       /* an accepted socket */
-    MESSAGE_DIAL,        /* a client's session connects on its own core */
-    MESSAGE_SHARD_CLOSED /* to the first shard */
-} message_kind;
-
-/* What travels between threads. The event's owner is the shard that it goes to. */
-typedef struct service_message {
-    dure_iocp_event event;
-    message_kind kind;
-    uint64_t session_id;
-    dure_err cause;
-    dure_iocp_socket *socket;
-    dure_session *session;
-    size_t len;
-    uint8_t data[];
-} service_message;
 
 void dure_service_config_init(dure_service_config *config)
 {
     *config = (dure_service_config){
         .sessions_max = 100000,
-        .send_queue_max = 1024 * 1024,
-        .recv_rest_max = 64 * 1024,
+        .send_queue_max = (size_t)1024 * 1024,
+        .recv_rest_max = (size_t)64 * 1024,
         .close_ms = 5000,
         .connect_ms = 5000,
         .write_stall_ms = 10000,
@@ -43,364 +24,388 @@ void dure_service_config_init(dure_service_config *config)
     };
 }
 
-/* ---- ids ---- */
-
-static uint32_t id_shard(uint64_t id)
+dure_service_state dure_service_state_now(const dure_service *service)
 {
-    return ((uint32_t)id >> NET_SLOT_BITS) & 0xff;
+    return (dure_service_state)atomic_load_explicit(&service->state, memory_order_acquire);
 }
 
-static uint64_t id_slot(uint64_t id)
+static void service_set_state(dure_service *service, dure_service_state state)
 {
-    return ((id >> 32) << 32) | ((uint32_t)id & ((1u << NET_SLOT_BITS) - 1));
+    DURE_ASSERT(state > dure_service_state_now(service));
+    atomic_store_explicit(&service->state, (int)state, memory_order_release);
 }
 
-static dure_session *shard_find(const service_shard *shard, uint64_t id)
-{
-    return dure_idtable_find(&shard->sessions, id_slot(id));
-}
+/* ---- buffers ---- */
 
-dure_session *dure_service_find(dure_service *service, dure_iocp_core *core, uint64_t session_id)
+void dure_shard_take_buf(dure_service_shard *shard, dure_buf *out_buf)
 {
-    uint32_t index = id_shard(session_id);
-    if (index >= service->shard_count || service->shards[index].object.core != core) {
-        return NULL;
+    if (shard->buf_count > 0) {
+        shard->buf_count--;
+        *out_buf = shard->bufs[shard->buf_count];
+        return;
     }
-    return shard_find(&service->shards[index], session_id);
+    const dure_service_config *config = &shard->service->config;
+    size_t rest = config->recv_rest_max + DURE_SESSION_PAUSED_MAX;
+    size_t queue = config->send_queue_max + DURE_SESSION_BUF_SLACK;
+    dure_buf_init(out_buf, rest > queue ? rest : queue);
 }
 
-void dure_service_each(dure_service *service, dure_iocp_core *core,
-                       void (*visit)(dure_session *session, void *ctx), void *ctx)
+void dure_shard_give_buf(dure_service_shard *shard, dure_buf *buf, bool is_large)
 {
-    for (uint32_t i = 0; i < service->shard_count; i++) {
-        service_shard *shard = &service->shards[i];
-        if (shard->object.core != core) {
-            continue;
+    if (buf->data != NULL && !is_large && shard->buf_count < DURE_SHARD_BUFS_MAX) {
+        dure_buf_clear(buf);
+        shard->bufs[shard->buf_count] = *buf;
+        shard->buf_count++;
+    } else {
+        dure_buf_fini(buf);
+    }
+    *buf = (dure_buf){0};
+}
+
+/* ---- the end of a shard ---- */
+
+/* No more posts, nothing busy: the end comes with a completion of its own, when no session's
+ * dispatch is on the stack any more. */
+static void shard_check_end(dure_service_shard *shard)
+{
+    if (!shard->is_closing || shard->is_ending || shard->busy > 0 ||
+        atomic_load_explicit(&shard->posts, memory_order_acquire) != DURE_SHARD_POSTS_CLOSED) {
+        return;
+    }
+    shard->is_ending = true;
+    dure_iocp_post(shard->object.core, &shard->end_event);
+}
+
+void dure_shard_add_busy(dure_service_shard *shard)
+{
+    DURE_ASSERT(!shard->is_ending);
+    shard->busy++;
+}
+
+void dure_shard_drop_busy(dure_service_shard *shard)
+{
+    DURE_ASSERT(shard->busy > 0);
+    shard->busy--;
+    shard_check_end(shard);
+}
+
+static void shard_close(dure_service_shard *shard)
+{
+    shard->is_closing = true;
+    shard->service->ops->shard_close(shard);
+    /* Ending is never finished inside the call, so the list stands while we walk it. */
+    for (dure_list *node = shard->live.next; node != &shard->live; node = node->next) {
+        dure_session_disconnect(DURE_CONTAINER_OF(node, dure_session, node), DURE_ERR_CLOSED);
+    }
+    shard_check_end(shard);
+}
+
+/* ---- posts ---- */
+
+dure_err dure_shard_post_send(dure_service_shard *shard, dure_shard_post *post)
+{
+    size_t queued =
+        atomic_fetch_add_explicit(&shard->posted_bytes, post->len, memory_order_relaxed);
+    if (queued + post->len > DURE_SHARD_POSTED_MAX) {
+        atomic_fetch_sub_explicit(&shard->posted_bytes, post->len, memory_order_relaxed);
+        return DURE_ERR_OVERLOADED;
+    }
+    /* Counted before it is sent, so that the shard cannot end while it is on its way. */
+    unsigned posts = atomic_load_explicit(&shard->posts, memory_order_relaxed);
+    do {
+        if ((posts & DURE_SHARD_POSTS_CLOSED) != 0) {
+            atomic_fetch_sub_explicit(&shard->posted_bytes, post->len, memory_order_relaxed);
+            return DURE_ERR_STALE;
         }
-        uint32_t cursor = 0;
-        dure_session *session;
-        while ((session = dure_idtable_next(&shard->sessions, &cursor)) != NULL) {
-            if (session->state == DURE_SESSION_CONNECTED) {
-                visit(session, ctx);
-            }
-        }
-    }
-}
-
-/* ---- messages ---- */
-
-static service_message *message_new(service_shard *shard, message_kind kind, size_t len)
-{
-    service_message *message = dure_mem_alloc(sizeof *message + len);
-    if (message != NULL) {
-        dure_iocp_event_init(&message->event, &shard->object, DURE_IOCP_POST);
-        message->kind = kind;
-        message->len = len;
-    }
-    return message;
-}
-
-static void message_post(service_shard *shard, service_message *message)
-{
-    atomic_fetch_add_explicit(&shard->posts, 1, memory_order_acq_rel);
-    dure_iocp_post(shard->object.core, &message->event);
-}
-
-/* The count goes up before the flag is read, so a shard that has seen the flag and no posts is
- * alone. */
-static dure_err message_post_from_outside(dure_service *service, service_shard *shard,
-                                          service_message *message)
-{
-    if (message == NULL) {
-        return DURE_ERR_NO_MEMORY;
-    }
-    atomic_fetch_add_explicit(&shard->posts, 1, memory_order_seq_cst);
-    if (atomic_load_explicit(&service->is_refusing, memory_order_seq_cst)) {
-        atomic_fetch_sub_explicit(&shard->posts, 1, memory_order_seq_cst);
-        dure_mem_free(message);
-        return DURE_ERR_STALE;
-    }
-    dure_iocp_post(shard->object.core, &message->event);
+    } while (!atomic_compare_exchange_weak_explicit(&shard->posts, &posts, posts + 1,
+                                                    memory_order_acq_rel, memory_order_relaxed));
+    dure_iocp_event_init(&post->event, &shard->object, DURE_IOCP_POST);
+    post->event.ctx = post;
+    dure_iocp_post(shard->object.core, &post->event);
     return DURE_OK;
 }
 
-dure_err dure_service_send(dure_service *service, uint64_t session_id, const void *data, size_t len)
+static dure_session *shard_find(const dure_service_shard *shard, uint64_t session_id)
 {
-    uint32_t index = id_shard(session_id);
-    if (session_id == 0 || index >= service->shard_count) {
-        return DURE_ERR_STALE;
-    }
-    service_shard *shard = &service->shards[index];
-    service_message *message = message_new(shard, MESSAGE_SEND, len);
-    if (message != NULL) {
-        message->session_id = session_id;
-        memcpy(message->data, data, len);
-    }
-    return message_post_from_outside(service, shard, message);
+    const uint64_t worker_bits = (uint64_t)(DURE_SERVICE_CORES_MAX - 1) << DURE_SHARD_SLOT_BITS;
+    return dure_idtable_find(&shard->ids, session_id & ~worker_bits);
 }
 
-dure_err dure_service_disconnect(dure_service *service, uint64_t session_id, dure_err cause)
+static void shard_apply(dure_service_shard *shard, dure_shard_post *post)
 {
-    uint32_t index = id_shard(session_id);
-    if (session_id == 0 || index >= service->shard_count) {
-        return DURE_OK;
-    }
-    service_shard *shard = &service->shards[index];
-    service_message *message = message_new(shard, MESSAGE_DISCONNECT, 0);
-    if (message != NULL) {
-        message->session_id = session_id;
-        message->cause = cause;
-    }
-    dure_err err = message_post_from_outside(service, shard, message);
-    return err == DURE_ERR_STALE ? DURE_OK : err;
-}
-
-/* ---- accepted sockets ---- */
-
-static void shard_place(service_shard *shard, dure_iocp_socket *socket)
-{
-    dure_service *service = shard->service;
-    dure_session *session = NULL;
-    uint64_t count = atomic_load_explicit(&service->session_count, memory_order_relaxed);
-    if (shard->is_closing || count >= service->config.sessions_max) {
-        atomic_fetch_add_explicit(&service->refused_full, 1, memory_order_relaxed);
-        dure_iocp_socket_close(socket);
+    if (post->socket != NULL) {
+        dure_server_take_socket(shard, post->socket);
         return;
     }
-    if (net_session_create(shard, &session) != DURE_OK) {
-        dure_iocp_socket_close(socket);
+    dure_session *session = shard_find(shard, post->session_id);
+    if (post->cause != DURE_OK) {
+        if (session != NULL) {
+            dure_session_disconnect(session, post->cause);
+        }
         return;
     }
-    if (net_session_begin_life(session) != DURE_OK) {
-        dure_iocp_socket_close(socket);
-        dure_iocp_object_release(&session->object);
-        return;
-    }
-    net_session_accepted(session, socket);
-}
-
-void net_service_place(dure_service *service, uint32_t shard_index, dure_iocp_socket *socket)
-{
-    service_shard *shard = &service->shards[shard_index];
-    if (shard_index == 0) {
-        shard_place(shard, socket);
-        return;
-    }
-    service_message *message = message_new(shard, MESSAGE_PLACE, 0);
-    if (message == NULL) {
-        dure_iocp_socket_close(socket);
-        return;
-    }
-    dure_iocp_socket_release(socket);
-    message->socket = socket;
-    message_post(shard, message);
-}
-
-void net_shard_dial(dure_session *session)
-{
-    service_message *message = message_new(session->shard, MESSAGE_DIAL, 0);
-    if (message != NULL) {
-        message->session = session;
-        message_post(session->shard, message);
+    if (session == NULL || dure_session_send(session, post->data, post->len) != DURE_OK) {
+        dure_shard_count(&shard->counters.dropped_sends, 1);
     }
 }
 
-/* ---- the end ---- */
-
-static bool shard_has_redial(const service_shard *shard)
+static void shard_post_arrived(dure_service_shard *shard, dure_shard_post *post)
 {
-    return !shard->service->ops->is_quiet(shard->service, shard->index);
+    shard_apply(shard, post);
+    atomic_fetch_sub_explicit(&shard->posted_bytes, post->len, memory_order_relaxed);
+    dure_mem_free(post);
+    atomic_fetch_sub_explicit(&shard->posts, 1, memory_order_acq_rel);
+    shard_check_end(shard);
 }
 
-void net_service_check_closed(dure_service *service)
+static void shard_dispatch(dure_iocp_object *object, dure_iocp_event *event)
 {
-    if (service->state != SERVICE_CLOSING || service->shards_open > 0 ||
-        !service->ops->is_quiet(service, 0)) {
+    dure_service_shard *shard = DURE_CONTAINER_OF(object, dure_service_shard, object);
+    DURE_ASSERT_OWNER(object->core);
+    if (event == &shard->start_event) {
+        if (!shard->is_closing) {
+            shard->service->ops->shard_start(shard);
+        }
+    } else if (event == &shard->close_event) {
+        shard_close(shard);
+    } else if (event == &shard->end_event) {
+        dure_iocp_object_release(object); /* the creator's; the last one follows at once */
+    } else {
+        shard_post_arrived(shard, event->ctx);
+    }
+}
+
+/* Nothing on this core will touch the shard again: tell the first core. */
+static void shard_destroy(dure_iocp_object *object)
+{
+    dure_service_shard *shard = DURE_CONTAINER_OF(object, dure_service_shard, object);
+    dure_iocp_post(shard->service->main.core, &shard->done_event);
+}
+
+static const dure_iocp_object_ops shard_ops = {shard_dispatch, shard_destroy};
+
+/* ---- the service ---- */
+
+static void service_dispatch(dure_iocp_object *object, dure_iocp_event *event)
+{
+    dure_service *service = DURE_CONTAINER_OF(object, dure_service, main);
+    (void)event; /* a shard is done */
+    DURE_ASSERT(service->shards_left > 0);
+    service->shards_left--;
+    if (service->shards_left > 0) {
         return;
     }
-    service->state = SERVICE_CLOSED;
+    service_set_state(service, DURE_SERVICE_CLOSED);
     if (service->config.on_closed != NULL) {
         service->config.on_closed(service, service->config.context);
     }
 }
 
-static void service_shard_closed(dure_service *service)
+static void service_destroy(dure_iocp_object *object)
 {
-    DURE_ASSERT(service->shards_open > 0);
-    service->shards_open--;
-    net_service_check_closed(service);
+    dure_service *service = DURE_CONTAINER_OF(object, dure_service, main);
+    service->ops->destroy(service);
 }
 
-void net_shard_check_closed(service_shard *shard)
+static const dure_iocp_object_ops service_ops = {service_dispatch, service_destroy};
+
+static bool service_config_is_valid(const dure_service_config *config)
 {
-    if (!shard->is_closing || shard->is_closed || shard->sessions.count > 0 ||
-        shard_has_redial(shard) || atomic_load_explicit(&shard->posts, memory_order_seq_cst) > 0) {
-        return;
-    }
-    dure_service *service = shard->service;
-    if (shard->index != 0) {
-        service_message *message = message_new(&service->shards[0], MESSAGE_SHARD_CLOSED, 0);
-        DURE_ASSERT(message != NULL);
-        shard->is_closed = true;
-        message_post(&service->shards[0], message);
-        return;
-    }
-    shard->is_closed = true;
-    service_shard_closed(service);
+    const dure_session_handlers *handlers = config->handlers;
+    return config->cores != NULL && config->core_count >= 1 &&
+           config->core_count <= DURE_SERVICE_CORES_MAX && handlers != NULL &&
+           handlers->on_connected != NULL && handlers->on_connect_failed != NULL &&
+           handlers->on_recv != NULL && handlers->on_sent != NULL &&
+           handlers->on_disconnected != NULL && config->sessions_max > 0 &&
+           config->send_queue_max > 0 && config->close_ms > 0;
 }
 
-static void shard_close(service_shard *shard)
+static void shard_init(dure_service *service, size_t index, dure_iocp_core *core, uint32_t ids_max)
 {
-    shard->is_closing = true;
-    uint32_t cursor = 0;
-    dure_session *session;
-    while ((session = dure_idtable_next(&shard->sessions, &cursor)) != NULL) {
-        dure_session_disconnect(session, DURE_ERR_CLOSED);
-    }
+    dure_service_shard *shard = &service->shards[index];
+    dure_iocp_object_init(&shard->object, core, &shard_ops);
+    shard->service = service;
+    shard->index = (uint32_t)index;
+    dure_idtable_init(&shard->ids, ids_max);
+    dure_list_init(&shard->live);
+    dure_list_init(&shard->spare);
+    dure_iocp_event_init(&shard->start_event, &shard->object, DURE_IOCP_POST);
+    dure_iocp_event_init(&shard->close_event, &shard->object, DURE_IOCP_POST);
+    dure_iocp_event_init(&shard->end_event, &shard->object, DURE_IOCP_POST);
+    dure_iocp_event_init(&shard->done_event, &service->main, DURE_IOCP_POST);
 }
 
-static void shard_dispatch(dure_iocp_object *object, dure_iocp_event *event)
+dure_err dure_service_init(dure_service *service, const dure_service_config *config,
+                           const dure_service_ops *ops, uint32_t ids_max)
 {
-    service_shard *shard = DURE_CONTAINER_OF(object, service_shard, object);
-    service_message *message = DURE_CONTAINER_OF(event, service_message, event);
-    dure_session *session = NULL;
-    bool is_own = &message->event == &shard->close_event;
-    atomic_fetch_sub_explicit(&shard->posts, 1, memory_order_seq_cst);
-    if (is_own) {
-        shard_close(shard);
-        net_shard_check_closed(shard);
-        return;
-    }
-    switch (message->kind) {
-    case MESSAGE_SEND:
-        session = shard_find(shard, message->session_id);
-        if (session == NULL || dure_session_send(session, message->data, message->len) != DURE_OK) {
-            atomic_fetch_add_explicit(&shard->dropped_sends, 1, memory_order_relaxed);
-        }
-        break;
-    case MESSAGE_DISCONNECT:
-        session = shard_find(shard, message->session_id);
-        if (session != NULL) {
-            dure_session_disconnect(session, message->cause);
-        }
-        break;
-    case MESSAGE_PLACE:
-        dure_iocp_socket_adopt(shard->object.core, message->socket);
-        shard_place(shard, message->socket);
-        break;
-    case MESSAGE_DIAL:
-        if (dure_session_connect(message->session) != DURE_OK) {
-            shard->service->ops->on_session_end(message->session);
-        }
-        break;
-    case MESSAGE_SHARD_CLOSED:
-        service_shard_closed(shard->service);
-        break;
-    }
-    dure_mem_free(message);
-    net_shard_check_closed(shard);
-}
-
-static void shard_destroy(dure_iocp_object *object)
-{
-    (void)object; /* part of the service's array */
-}
-
-static const dure_iocp_object_ops shard_ops = {shard_dispatch, shard_destroy};
-
-/* ---- life ---- */
-
-static bool config_is_valid(const dure_service_config *config)
-{
-    const dure_session_handlers *h = config->handlers;
-    return config->cores != NULL && config->core_count > 0 &&
-           config->core_count <= NET_SHARDS_MAX && config->name != NULL && h != NULL &&
-           h->on_connected != NULL && h->on_connect_failed != NULL && h->on_recv != NULL &&
-           h->on_sent != NULL && h->on_disconnected != NULL && config->send_queue_max > 0 &&
-           config->sessions_max > 0;
-}
-
-dure_err net_service_init(dure_service *service, const dure_service_config *config,
-                          const service_kind_ops *ops)
-{
-    if (!config_is_valid(config)) {
+    if (!service_config_is_valid(config)) {
         return DURE_ERR_INVALID;
     }
     service->shards = dure_mem_alloc_array(config->core_count, sizeof *service->shards);
     if (service->shards == NULL) {
         return DURE_ERR_NO_MEMORY;
     }
+    dure_iocp_object_init(&service->main, config->cores[0], &service_ops);
+    service->ops = ops;
     service->config = *config;
     service->config.cores = NULL;
-    service->ops = ops;
-    service->shard_count = (uint32_t)config->core_count;
-    service->state = SERVICE_NEW;
-    atomic_init(&service->is_refusing, false);
-    atomic_init(&service->session_count, 0);
-    atomic_init(&service->refused_full, 0);
-    for (uint32_t i = 0; i < service->shard_count; i++) {
-        service_shard *shard = &service->shards[i];
-        dure_iocp_object_init(&shard->object, config->cores[i], &shard_ops);
-        dure_iocp_event_init(&shard->close_event, &shard->object, DURE_IOCP_POST);
-        shard->service = service;
-        shard->index = i;
-        dure_idtable_init(&shard->sessions, 1u << NET_SLOT_BITS);
+    service->name = config->name != NULL ? config->name : "unnamed";
+    if (config->filter != NULL) {
+        service->has_filter = true;
+        service->filter = *config->filter;
+    }
+    service->shard_count = config->core_count;
+    service->shards_left = config->core_count;
+    atomic_init(&service->state, DURE_SERVICE_NEW);
+    for (size_t i = 0; i < config->core_count; i++) {
+        shard_init(service, i, config->cores[i], ids_max);
     }
     return DURE_OK;
 }
 
-void net_service_fini(dure_service *service)
+static void shard_fini(dure_service_shard *shard)
 {
-    for (uint32_t i = 0; i < service->shard_count; i++) {
-        dure_idtable_fini(&service->shards[i].sessions);
+    DURE_ASSERT(shard->busy == 0);
+    for (dure_list *node = dure_list_pop_front(&shard->spare); node != NULL;
+         node = dure_list_pop_front(&shard->spare)) {
+        dure_session_free(DURE_CONTAINER_OF(node, dure_session, node));
+    }
+    for (uint32_t i = 0; i < shard->buf_count; i++) {
+        dure_buf_fini(&shard->bufs[i]);
+    }
+    dure_idtable_fini(&shard->ids);
+}
+
+void dure_service_fini(dure_service *service)
+{
+    for (size_t i = 0; i < service->shard_count; i++) {
+        shard_fini(&service->shards[i]);
     }
     dure_mem_free(service->shards);
 }
 
 bool dure_service_can_start(const dure_service *service)
 {
-    return service->state == SERVICE_NEW;
+    return dure_service_state_now(service) == DURE_SERVICE_NEW && service->ops->can_start(service);
 }
 
 dure_err dure_service_start(dure_service *service)
 {
+    DURE_ASSERT_OWNER(service->main.core);
     if (!dure_service_can_start(service)) {
         return DURE_ERR_STATE;
     }
     dure_err err = service->ops->start(service);
-    if (err == DURE_OK) {
-        service->state = SERVICE_STARTED;
-        service->shards_open = service->shard_count;
+    if (err != DURE_OK) {
+        return err;
     }
-    return err;
+    service_set_state(service, DURE_SERVICE_STARTED);
+    for (size_t i = 1; i < service->shard_count; i++) {
+        dure_iocp_post(service->shards[i].object.core, &service->shards[i].start_event);
+    }
+    service->ops->shard_start(&service->shards[0]);
+    return DURE_OK;
 }
 
 void dure_service_close(dure_service *service)
 {
-    if (service->state == SERVICE_CLOSING || service->state == SERVICE_CLOSED) {
+    DURE_ASSERT_OWNER(service->main.core);
+    if (dure_service_state_now(service) >= DURE_SERVICE_CLOSING) {
         return;
     }
-    service->shards_open = service->shard_count;
-    service->state = SERVICE_CLOSING;
-    service->ops->close(service);
-    atomic_store_explicit(&service->is_refusing, true, memory_order_seq_cst);
-    for (uint32_t i = 0; i < service->shard_count; i++) {
-        service_shard *shard = &service->shards[i];
-        atomic_fetch_add_explicit(&shard->posts, 1, memory_order_seq_cst);
+    service_set_state(service, DURE_SERVICE_CLOSING);
+    for (size_t i = 0; i < service->shard_count; i++) {
+        dure_service_shard *shard = &service->shards[i];
+        atomic_fetch_or_explicit(&shard->posts, DURE_SHARD_POSTS_CLOSED, memory_order_acq_rel);
         dure_iocp_post(shard->object.core, &shard->close_event);
     }
 }
 
 bool dure_service_is_closed(const dure_service *service)
 {
-    return service->state == SERVICE_CLOSED;
+    return dure_service_state_now(service) == DURE_SERVICE_CLOSED;
 }
 
 void dure_service_destroy(dure_service *service)
 {
-    if (service != NULL) {
-        DURE_ASSERT(service->state == SERVICE_CLOSED || service->state == SERVICE_NEW);
-        service->ops->free(service);
+    if (service == NULL) {
+        return;
+    }
+    dure_service_state state = dure_service_state_now(service);
+    DURE_ASSERT(state == DURE_SERVICE_NEW || state == DURE_SERVICE_CLOSED);
+    dure_iocp_object_release(&service->main);
+}
+
+/* ---- from any thread ---- */
+
+static dure_service_shard *service_shard_of(dure_service *service, uint64_t session_id)
+{
+    uint32_t index = (uint32_t)session_id >> DURE_SHARD_SLOT_BITS;
+    return index < service->shard_count ? &service->shards[index] : NULL;
+}
+
+static dure_err service_post(dure_service *service, uint64_t session_id, dure_err cause,
+                             const void *data, size_t len)
+{
+    dure_service_shard *shard = service_shard_of(service, session_id);
+    if (session_id == 0 || shard == NULL) {
+        return DURE_ERR_STALE;
+    }
+    dure_shard_post *post = dure_mem_alloc(sizeof *post + len);
+    if (post == NULL) {
+        return DURE_ERR_NO_MEMORY;
+    }
+    post->session_id = session_id;
+    post->cause = cause;
+    post->len = len;
+    if (len > 0) {
+        memcpy(post->data, data, len);
+    }
+    dure_err err = dure_shard_post_send(shard, post);
+    if (err != DURE_OK) {
+        dure_mem_free(post);
+    }
+    return err;
+}
+
+dure_err dure_service_send(dure_service *service, uint64_t session_id, const void *data, size_t len)
+{
+    return service_post(service, session_id, DURE_OK, data, len);
+}
+
+dure_err dure_service_disconnect(dure_service *service, uint64_t session_id, dure_err cause)
+{
+    DURE_ASSERT(cause != DURE_OK);
+    dure_err err = service_post(service, session_id, cause, NULL, 0);
+    return err == DURE_ERR_STALE ? DURE_OK : err;
+}
+
+dure_session *dure_service_find(dure_service *service, dure_iocp_core *core, uint64_t session_id)
+{
+    const dure_service_shard *shard = service_shard_of(service, session_id);
+    if (session_id == 0 || shard == NULL || shard->object.core != core) {
+        return NULL;
+    }
+    DURE_ASSERT_OWNER(core);
+    return shard_find(shard, session_id);
+}
+
+void dure_service_each(dure_service *service, dure_iocp_core *core,
+                       void (*visit)(dure_session *session, void *ctx), void *ctx)
+{
+    DURE_ASSERT_OWNER(core);
+    for (size_t i = 0; i < service->shard_count; i++) {
+        dure_service_shard *shard = &service->shards[i];
+        if (shard->object.core != core) {
+            continue;
+        }
+        uint32_t cursor = 0;
+        for (dure_session *session = dure_idtable_next(&shard->ids, &cursor); session != NULL;
+             session = dure_idtable_next(&shard->ids, &cursor)) {
+            if (dure_session_is_connected(session)) {
+                visit(session, ctx);
+            }
+        }
     }
 }
 
@@ -409,19 +414,23 @@ void *dure_service_context(const dure_service *service)
     return service->config.context;
 }
 
+static uint64_t counter_value(const atomic_ullong *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
 void dure_service_counters_of(const dure_service *service, dure_service_counters *out_counters)
 {
-    dure_service_counters sum = {0};
-    for (uint32_t i = 0; i < service->shard_count; i++) {
-        const service_shard *shard = &service->shards[i];
-        sum.opened += atomic_load_explicit(&shard->opened, memory_order_relaxed);
-        sum.closed += atomic_load_explicit(&shard->closed, memory_order_relaxed);
-        sum.connect_failed += atomic_load_explicit(&shard->connect_failed, memory_order_relaxed);
-        sum.recv_bytes += atomic_load_explicit(&shard->recv_bytes, memory_order_relaxed);
-        sum.sent_bytes += atomic_load_explicit(&shard->sent_bytes, memory_order_relaxed);
-        sum.dropped_sends += atomic_load_explicit(&shard->dropped_sends, memory_order_relaxed);
+    *out_counters = (dure_service_counters){0};
+    for (size_t i = 0; i < service->shard_count; i++) {
+        const dure_shard_counters *counters = &service->shards[i].counters;
+        out_counters->opened += counter_value(&counters->opened);
+        out_counters->closed += counter_value(&counters->closed);
+        out_counters->connect_failed += counter_value(&counters->connect_failed);
+        out_counters->refused_full += counter_value(&counters->refused_full);
+        out_counters->recv_bytes += counter_value(&counters->recv_bytes);
+        out_counters->sent_bytes += counter_value(&counters->sent_bytes);
+        out_counters->dropped_sends += counter_value(&counters->dropped_sends);
+        out_counters->accept_pauses += counter_value(&counters->accept_pauses);
     }
-    sum.refused_full = atomic_load_explicit(&service->refused_full, memory_order_relaxed);
-    sum.accept_pauses = service->ops->accept_pauses(service);
-    *out_counters = sum;
 }

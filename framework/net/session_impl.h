@@ -1,156 +1,175 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the files of net/ share about sessions and services. No other room includes it.
+ * What the session's files share; no other room includes it.
+ *
+ *   session.c       its states, its two ends, its one timer, its dispatch
+ *   session_dial.c  from a target to a connected socket
+ *   session_recv.c  from the socket through the filter to on_recv
+ *   session_send.c  from send through the filter to the socket
+ *
+ * The invariant: a session that is live has a socket with a receive on its way, or is paused, or
+ * is ending; and it ends (on_disconnected) only when none of its operations is pending, so that
+ * nothing of one life can reach the next.
  */
 #ifndef DURE_NET_SESSION_IMPL_H
 #define DURE_NET_SESSION_IMPL_H
 
-#include <stdatomic.h>
-
-#include "base/buf.h"
-#include "base/idtable.h"
 #include "net/backoff.h"
-#include "net/listener.h"
-#include "net/service.h"
-#include "net/session.h"
+#include "net/service_impl.h"
 
-#define NET_SHARDS_MAX     64u
-#define NET_SEND_PIECE_MAX 262144u /* bytes of one send, so that progress of a long queue shows */
-#define NET_SLOT_BITS      24u     /* of a session id: generation 32, shard 8, slot 24 */
+#define DURE_DIAL_ADDRESSES_MAX 8u
 
-/* One worker's part of a service. */
-typedef struct service_shard {
-    dure_iocp_object object; /* owns posts */
-    dure_service *service;
-    uint32_t index;
+/* How far the end has come; forward only within a life. */
+typedef enum dure_session_ending {
+    DURE_SESSION_ENDING_NONE,
+    DURE_SESSION_ENDING_FLUSH, /* what was queued before leaves */
+    DURE_SESSION_ENDING_FIN,   /* DisconnectEx is on its way */
+    DURE_SESSION_ENDING_READ,  /* the peer's end is awaited */
+    DURE_SESSION_ENDING_CUT    /* the socket is closed; pending operations come back */
+} dure_session_ending;
 
-    /* owner */
-    dure_iocp_event close_event;
-    dure_idtable sessions;
-    bool is_closing;
-    bool is_closed;
-
-    /* any thread, atomic, relaxed: sums for people */
-    atomic_uint_fast64_t opened;
-    atomic_uint_fast64_t closed;
-    atomic_uint_fast64_t connect_failed;
-    atomic_uint_fast64_t recv_bytes;
-    atomic_uint_fast64_t sent_bytes;
-    atomic_uint_fast64_t dropped_sends;
-    /* any thread: messages posted and not yet dispatched */
-    atomic_uint_fast32_t posts;
-} service_shard;
-
-typedef enum service_state {
-    SERVICE_NEW,
-    SERVICE_STARTED,
-    SERVICE_CLOSING,
-    SERVICE_CLOSED
-} service_state;
-
-struct dure_service {
-    /* set before start */
-    dure_service_config config;
-    const struct service_kind_ops *ops;
-    service_shard *shards;
-    uint32_t shard_count;
-
-    /* owner: the first core */
-    service_state state;
-    uint32_t shards_open;
-
-    /* any thread, atomic */
-    atomic_bool is_refusing;            /* closing has begun: posts are refused */
-    atomic_uint_fast32_t session_count; /* sessions of all shards, against sessions_max */
-    atomic_uint_fast64_t refused_full;
-};
-
-/* What a ServerService and a ClientService do differently. */
-typedef struct service_kind_ops {
-    bool is_server;
-    dure_err (*start)(dure_service *service);
-    /* First core: let nothing new begin. */
-    void (*close)(dure_service *service);
-    /* Whether nothing of the kind's own is pending any more. */
-    bool (*is_quiet)(const dure_service *service, uint32_t shard_index);
-    /* The connection stands; may be NULL. */
-    void (*on_session_connected)(dure_session *session);
-    /* A session's life has ended, after its handler; the client redials here. */
-    void (*on_session_end)(dure_session *session);
-    /* Where to dial: an address, or a name and port to look up first. */
-    dure_err (*target)(dure_session *session, dure_net_address *out_address, const char **out_name,
-                       uint16_t *out_port);
-    uint64_t (*accept_pauses)(const dure_service *service);
-    void (*free)(dure_service *service);
-} service_kind_ops;
+/* A ClientService's half of one session: where to dial and when. */
+typedef struct dure_client_slot {
+    dure_iocp_object object;
+    dure_session *session;
+    dure_backoff backoff;
+    dure_iocp_event redial_event;
+    uint32_t hold_off_ms;
+    bool is_redial_due; /* once the redial timer that was taken back is out of the way */
+    bool is_resolving;
+    dure_net_address addresses[DURE_DIAL_ADDRESSES_MAX];
+    size_t address_count;
+    size_t address_at;
+} dure_client_slot;
 
 struct dure_session {
-    dure_iocp_object object; /* first: the dispatcher's pointer is the session */
-    dure_service *service;
-    service_shard *shard;
+    dure_iocp_object object;
+
+    /* set before start */
+    dure_service_shard *shard;
+    dure_client_slot *slot; /* NULL: a server's */
+
+    /* owner, for one life */
+    dure_session_state state;
+    dure_session_ending ending;
+    dure_err cause;
     uint64_t id;
     void *context;
-    dure_session_state state;
-    dure_err cause;
-
     dure_iocp_socket *socket;
-    dure_iocp_event connect;
-    dure_iocp_event recv;
-    dure_iocp_event send;
-    dure_iocp_event disconnect;
-    dure_iocp_event timer;
-    dure_iocp_event redial; /* client */
-    dure_iocp_deferred flush;
-    uint64_t timer_due_ms; /* 0: none */
-
-    dure_buf pending; /* queued, not given to the core */
-    dure_buf flight;  /* given to the core */
-    size_t flight_at;
-    dure_buf plain; /* with a filter: what reserve lent */
-    dure_buf rest;  /* received, not consumed */
     dure_filter *filter;
-
-    dure_net_address peer;
     dure_net_address local;
+    dure_net_address peer;
     uint64_t last_recv_ms;
-    uint64_t last_progress_ms;
-    bool is_resolving;
+    bool was_connected;
+    bool is_read_ended; /* the peer's end, or an error, was seen */
     bool is_paused;
-    bool was_connected; /* on_connected was called */
-    bool recv_ended;    /* the peer's end was seen */
-    bool fin_sent;
-    bool is_ending; /* the socket is closed; waiting for completions */
+    bool is_offer_due; /* the rest is to be offered again after a pause */
 
-    uint32_t index; /* client: which of its sessions */
-    dure_backoff backoff;
-    uint32_t hold_off_ms;
+    dure_buf rest;      /* received, not consumed */
+    dure_buf out;       /* queued for the next send */
+    dure_buf in_flight; /* being sent */
+    size_t in_flight_at;
+    dure_buf plain; /* reserved by the user, not yet through the filter */
+    bool is_out_large;
+    bool is_in_flight_large;
+
+    uint64_t deadline_ns; /* of what the state waits for; 0: none */
+    uint64_t timer_due_ns;
+
+    /* owner, over all lives */
+    dure_list node; /* in the shard's live or spare list */
+    dure_iocp_deferred turn;
+    dure_iocp_event connect_event;
+    dure_iocp_event recv_event;
+    dure_iocp_event send_event;
+    dure_iocp_event disconnect_event;
+    dure_iocp_event timer_event;
 };
 
-/* session.c */
-dure_err net_session_create(service_shard *shard, dure_session **out_session);
-void net_session_accepted(dure_session *session, dure_iocp_socket *socket);
-void net_session_cut(dure_session *session, dure_err cause);
-void net_session_arm(dure_session *session, uint32_t delay_ms);
-void net_session_after_flush(dure_session *session);
-dure_err net_session_begin_life(dure_session *session);
+static inline dure_service *session_service(const dure_session *session)
+{
+    return session->shard->service;
+}
 
-/* session_send.c */
-void net_session_send_init(dure_session *session);
-void net_session_flush(dure_session *session);
-void net_session_on_sent(dure_session *session, dure_iocp_event *event);
-bool net_session_has_unsent(const dure_session *session);
-void net_session_drop_unsent(dure_session *session);
-dure_err net_session_queue(dure_session *session, const void *data, size_t len);
+static inline const dure_service_config *session_config(const dure_session *session)
+{
+    return &session->shard->service->config;
+}
 
-/* service.c */
-dure_err net_service_init(dure_service *service, const dure_service_config *config,
-                          const service_kind_ops *ops);
-void net_service_fini(dure_service *service);
-void net_service_check_closed(dure_service *service);
-void net_shard_check_closed(service_shard *shard);
-/* Connects a session on its own core, later. */
-void net_shard_dial(dure_session *session);
-/* Gives an accepted socket to a shard; closes it when the service is full. */
-void net_service_place(dure_service *service, uint32_t shard_index, dure_iocp_socket *socket);
+static inline const dure_session_handlers *session_handlers(const dure_session *session)
+{
+    return session->shard->service->config.handlers;
+}
+
+/* ---- session.c ---- */
+
+/* A session in IDLE with an id. Fails: NO_MEMORY, FULL. */
+DURE_CHECKED dure_err dure_session_create(dure_service_shard *shard, dure_client_slot *slot,
+                                          dure_session **out_session);
+
+/* Frees the memory of a session that has no life and no operation. NULL is fine. */
+void dure_session_free(dure_session *session);
+
+/*
+ * A server's session over an accepted socket. Takes: socket, on OK only.
+ * Fails: NO_MEMORY, FULL.
+ */
+DURE_CHECKED dure_err dure_session_open(dure_service_shard *shard, dure_iocp_socket *socket);
+
+/* IDLE -> CONNECTING: a life begins and is counted. */
+void dure_session_begin(dure_session *session);
+
+/* The socket is connected: options, filter, first receive, on_connected. */
+void dure_session_stand(dure_session *session);
+
+/* The filter is ready: on_connected. */
+void dure_session_connected(dure_session *session);
+
+/* Ends at once because of an error of the socket; the first cause counts. */
+void dure_session_fail(dure_session *session, dure_err cause);
+
+/* CLOSED -> IDLE: a client's session as if it were new, with a new id. */
+void dure_session_recycle(dure_session *session);
+
+/* Lets the end come when nothing is pending any more. */
+void dure_session_check_end(dure_session *session);
+
+/* What the present state waits for must have come within ms from now; 0: no such limit. */
+void dure_session_set_deadline(dure_session *session, uint32_t ms);
+
+/* Runs the session's turn at the end of this round. */
+void dure_session_defer(dure_session *session);
+
+/* ---- session_dial.c ---- */
+
+/*
+ * Begins to dial the target of the client service; the session is CONNECTING then.
+ * Fails: as dure_session_connect; the session is IDLE still.
+ */
+DURE_CHECKED dure_err dure_session_dial(dure_session *session);
+void dure_session_connect_done(dure_session *session, const dure_iocp_event *event);
+
+/* ---- client_service.c ---- */
+
+/* Host (NULL: target is it), port and numeric target of a client service. */
+const char *dure_client_host(const dure_service *service);
+uint16_t dure_client_port(const dure_service *service);
+const dure_net_address *dure_client_target(const dure_service *service);
+/* The user dials himself: a waiting redial is taken back. */
+void dure_client_forget_redial(dure_client_slot *slot);
+
+/* ---- session_recv.c ---- */
+
+DURE_CHECKED dure_err dure_session_recv_start(dure_session *session);
+void dure_session_recv_done(dure_session *session, const dure_iocp_event *event);
+/* Offers the rest once more after a pause. */
+void dure_session_offer_again(dure_session *session);
+
+/* ---- session_send.c ---- */
+
+void dure_session_flush(dure_session *session);
+void dure_session_send_done(dure_session *session, const dure_iocp_event *event);
+/* Drops what is queued; what is in flight stays until its completion. */
+void dure_session_drop_queue(dure_session *session);
 
 #endif

@@ -1,158 +1,186 @@
 /* SPDX-License-Identifier: MIT
  *
- * The send queue: `pending` gathers what is sent during a round, `flight` is what the core has. At
- * the end of the round they change places, so many small sends leave in one system call.
+ * Sending: bytes are copied behind `out`; at the end of the dispatch round `out` becomes
+ * `in_flight` and leaves in one send, while the next round fills a fresh `out`. One send is in
+ * flight a session. Queued are both together, and never more than send_queue_max.
  */
-#include <string.h>
-
-#include "base/mem.h"
+#include "base/assert.h"
 #include "net/session_impl.h"
 
-void net_session_send_init(dure_session *session)
-{
-    size_t max = session->service->config.send_queue_max;
-    dure_buf_init(&session->pending, max);
-    dure_buf_init(&session->flight, max);
-    dure_buf_init(&session->plain, max);
-}
+/* One send: a peer that takes less than this in write_stall_ms does not read. */
+#define SEND_BYTES_MAX ((size_t)262144)
 
 size_t dure_session_send_queue_bytes(const dure_session *session)
 {
-    return session->pending.len + session->flight.len - session->flight_at;
+    return session->out.len + (session->in_flight.len - session->in_flight_at);
 }
 
-bool net_session_has_unsent(const dure_session *session)
+/* Whether len more bytes may be queued; `out` has its buffer afterwards. */
+static dure_err session_admit(dure_session *session, size_t len)
 {
-    return dure_session_send_queue_bytes(session) > 0;
-}
-
-void net_session_drop_unsent(dure_session *session)
-{
-    dure_iocp_core_undefer(&session->flush);
-    dure_buf_release(&session->pending);
-    dure_buf_release(&session->plain);
-}
-
-/* Whether so many bytes more may be queued. */
-static dure_err session_room(const dure_session *session, size_t len)
-{
+    DURE_ASSERT_OWNER(session->object.core);
+    size_t max = session_config(session)->send_queue_max;
     if (session->state != DURE_SESSION_CONNECTED) {
         return DURE_ERR_STATE;
     }
-    size_t max = session->service->config.send_queue_max;
     size_t queued = dure_session_send_queue_bytes(session);
-    return queued > max || len > max - queued ? DURE_ERR_OVERLOADED : DURE_OK;
+    if (queued > max || len > max - queued) {
+        return DURE_ERR_OVERLOADED;
+    }
+    if (session->out.data == NULL) {
+        dure_shard_take_buf(session->shard, &session->out);
+    }
+    return DURE_OK;
 }
 
-dure_err net_session_queue(dure_session *session, const void *data, size_t len)
+static void session_queued(dure_session *session)
 {
-    dure_err err = dure_buf_append(&session->pending, data, len);
-    if (err == DURE_OK) {
-        dure_iocp_core_defer(session->object.core, &session->flush);
+    if (session->out.len > DURE_SHARD_BUF_KEEP_MAX) {
+        session->is_out_large = true;
     }
-    return err == DURE_ERR_FULL ? DURE_ERR_OVERLOADED : err;
+    if (!dure_iocp_event_is_active(&session->send_event)) {
+        dure_session_defer(session);
+    }
+}
+
+/* A filter that fails has lost its place in the stream: the session cannot go on. */
+static dure_err session_send_through(dure_session *session, const uint8_t *data, size_t len)
+{
+    dure_err err = session->filter->on_plain(session->filter, data, len, &session->out);
+    if (err != DURE_OK) {
+        dure_session_fail(session, err);
+        return err;
+    }
+    session_queued(session);
+    return DURE_OK;
 }
 
 dure_err dure_session_send(dure_session *session, const void *data, size_t len)
 {
-    DURE_ASSERT_OWNER(session->object.core);
-    uint8_t *room = NULL;
-    dure_err err = dure_session_reserve(session, len, &room);
-    if (err == DURE_OK && len > 0) {
-        memcpy(room, data, len);
-        dure_session_commit(session, len);
+    dure_err err = session_admit(session, len);
+    if (err != DURE_OK || len == 0) {
+        return err;
     }
-    return err;
+    if (session->filter != NULL) {
+        return session_send_through(session, data, len);
+    }
+    err = dure_buf_append(&session->out, data, len);
+    if (err != DURE_OK) {
+        return err == DURE_ERR_FULL ? DURE_ERR_OVERLOADED : err;
+    }
+    session_queued(session);
+    return DURE_OK;
 }
 
 dure_err dure_session_reserve(dure_session *session, size_t len, uint8_t **out_room)
 {
-    DURE_ASSERT_OWNER(session->object.core);
-    dure_err err = session_room(session, len);
+    dure_err err = session_admit(session, len);
     if (err != DURE_OK) {
         return err;
     }
-    dure_buf *buf = session->filter != NULL ? &session->plain : &session->pending;
+    dure_buf *buf = &session->out;
+    if (session->filter != NULL) {
+        buf = &session->plain;
+        dure_buf_fini(buf);
+        dure_buf_init(buf, session_config(session)->send_queue_max);
+    }
+    session->is_out_large = session->is_out_large || len > DURE_SHARD_BUF_KEEP_MAX;
     err = dure_buf_reserve(buf, len, out_room);
     return err == DURE_ERR_FULL ? DURE_ERR_OVERLOADED : err;
 }
 
 void dure_session_commit(dure_session *session, size_t len)
 {
-    if (len == 0) {
-        return;
-    }
+    DURE_ASSERT_OWNER(session->object.core);
+    DURE_ASSERT(session->state == DURE_SESSION_CONNECTED);
     if (session->filter == NULL) {
-        session->pending.len += len;
-    } else {
-        dure_err err =
-            session->filter->on_plain(session->filter, session->plain.data, len, &session->pending);
-        dure_buf_release(&session->plain);
-        if (err != DURE_OK) {
-            dure_session_disconnect(session, err);
-            return;
+        session->out.len += len;
+        if (session->out.len == 0) {
+            dure_session_drop_queue(session);
+        } else {
+            session_queued(session);
         }
+        return;
     }
-    dure_iocp_core_defer(session->object.core, &session->flush);
+    if (len > 0) {
+        /* A filter that fails here ends the session, which tells the user all the same. */
+        (void)session_send_through(session, session->plain.data, len);
+    }
+    dure_buf_fini(&session->plain);
 }
 
-static void session_send_piece(dure_session *session)
+void dure_session_drop_queue(dure_session *session)
 {
-    size_t left = session->flight.len - session->flight_at;
-    dure_iocp_slice slice = {session->flight.data + session->flight_at,
-                             left < NET_SEND_PIECE_MAX ? left : NET_SEND_PIECE_MAX};
-    dure_err err = dure_iocp_send(session->socket, &session->send, &slice, 1);
+    dure_shard_give_buf(session->shard, &session->out, session->is_out_large);
+    session->is_out_large = false;
+}
+
+static void session_drop_in_flight(dure_session *session)
+{
+    dure_shard_give_buf(session->shard, &session->in_flight, session->is_in_flight_large);
+    session->in_flight_at = 0;
+    session->is_in_flight_large = false;
+}
+
+static bool session_fill_in_flight(dure_session *session)
+{
+    if (session->in_flight.len > 0) {
+        return true;
+    }
+    if (session->out.len == 0) {
+        return false;
+    }
+    session->in_flight = session->out;
+    session->is_in_flight_large = session->is_out_large;
+    session->out = (dure_buf){0};
+    session->is_out_large = false;
+    return true;
+}
+
+void dure_session_flush(dure_session *session)
+{
+    if (session->socket == NULL || session->ending > DURE_SESSION_ENDING_FLUSH ||
+        dure_iocp_event_is_active(&session->send_event) || !session_fill_in_flight(session)) {
+        return;
+    }
+    size_t left = session->in_flight.len - session->in_flight_at;
+    dure_iocp_slice slice = {session->in_flight.data + session->in_flight_at,
+                             left < SEND_BYTES_MAX ? left : SEND_BYTES_MAX};
+    dure_err err = dure_iocp_send(session->socket, &session->send_event, &slice, 1);
     if (err != DURE_OK) {
-        net_session_cut(session, err);
+        dure_session_fail(session, err);
         return;
     }
-    session->last_progress_ms = dure_iocp_core_now_ms(session->object.core);
-    if (session->state == DURE_SESSION_CONNECTED && session->service->config.write_stall_ms > 0 &&
-        session->timer_due_ms == 0) {
-        net_session_arm(session, session->service->config.write_stall_ms);
+    if (session->state == DURE_SESSION_CONNECTED) {
+        dure_session_set_deadline(session, session_config(session)->write_stall_ms);
     }
 }
 
-void net_session_flush(dure_session *session)
+void dure_session_send_done(dure_session *session, const dure_iocp_event *event)
 {
-    if (session->is_ending || dure_iocp_event_is_active(&session->send)) {
+    size_t bytes = event->bytes;
+    DURE_ASSERT(bytes <= session->in_flight.len - session->in_flight_at);
+    dure_shard_count(&session->shard->counters.sent_bytes, bytes);
+    session->in_flight_at += bytes;
+    if (session->in_flight_at == session->in_flight.len ||
+        session->ending == DURE_SESSION_ENDING_CUT) {
+        session_drop_in_flight(session);
+    }
+    if (session->ending == DURE_SESSION_ENDING_CUT) {
         return;
     }
-    if (session->flight_at == session->flight.len) {
-        dure_buf empty = session->flight;
-        empty.len = 0;
-        session->flight = session->pending;
-        session->flight_at = 0;
-        session->pending = empty;
-    }
-    if (session->flight.len > 0) {
-        session_send_piece(session);
-    }
-}
-
-void net_session_on_sent(dure_session *session, dure_iocp_event *event)
-{
-    atomic_fetch_add_explicit(&session->shard->sent_bytes, event->bytes, memory_order_relaxed);
-    session->flight_at += event->bytes;
-    if (session->flight_at >= session->flight.len) {
-        session->flight.len = 0;
-        session->flight_at = 0;
-    }
-    if (session->is_ending) {
-        return;
+    if (session->state == DURE_SESSION_CONNECTED) {
+        dure_session_set_deadline(session, 0);
     }
     if (event->status != DURE_OK) {
-        net_session_cut(session, event->status);
+        session_drop_in_flight(session);
+        dure_session_fail(session, event->status);
         return;
     }
-    if (session->was_connected) {
-        session->service->config.handlers->on_sent(session, event->bytes);
+    if (dure_session_send_queue_bytes(session) > 0) {
+        dure_session_defer(session);
     }
-    net_session_flush(session);
-    if (!net_session_has_unsent(session)) {
-        /* Idle sessions hold no buffers. */
-        dure_buf_release(&session->flight);
-        dure_buf_release(&session->pending);
-        net_session_after_flush(session);
+    if (bytes > 0) {
+        session_handlers(session)->on_sent(session, bytes);
     }
 }

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Options and checks of sockets, by way of the core.
+ */
+#include "net/socket_utils.h"
+
+#include <limits.h>
+
+#include "net/address.h"
+
+static dure_err utils_set(dure_iocp_socket *socket, dure_iocp_option option, uint32_t value)
+{
+    if (value == 0) {
+        return DURE_OK; /* what a socket has when it is opened */
+    }
+    int number = value < (uint32_t)INT_MAX ? (int)value : INT_MAX;
+    dure_err err = dure_iocp_socket_set(socket, option, number);
+    return err == DURE_ERR_UNSUPPORTED ? DURE_OK : err;
+}
+
+dure_err dure_socket_utils_set_up(dure_iocp_socket *socket, uint32_t keepalive_s,
+                                  uint32_t user_timeout_ms)
+{
+    dure_err err = utils_set(socket, DURE_IOCP_OPTION_KEEPALIVE_S, keepalive_s);
+    if (err != DURE_OK) {
+        return err;
+    }
+    return utils_set(socket, DURE_IOCP_OPTION_USER_TIMEOUT_MS, user_timeout_ms);
+}
+
+bool dure_socket_utils_is_self_connected(const dure_iocp_socket *socket)
+{
+    dure_net_address local = {0};
+    dure_net_address peer = {0};
+    return dure_iocp_socket_local(socket, &local) == DURE_OK &&
+           dure_iocp_socket_peer(socket, &peer) == DURE_OK && dure_net_address_equal(&local, &peer);
+}
