@@ -550,7 +550,10 @@ static bool request_serve(dure_request *request, const dure_method *method)
     const dure_slice params = {request->params.data, request->params.len};
     rpc->counters.served++;
     request->state = DURE_REQUEST_SERVING;
-    method->serve(request, params, rpc->config.state);
+    void *state = rpc->config.method_state != NULL
+                      ? rpc->config.method_state(rpc->config.state, method)
+                      : rpc->config.state;
+    method->serve(request, params, state);
     if (request->state == DURE_REQUEST_ANSWERED) {
         rpc->serving--;
         give_free(request);

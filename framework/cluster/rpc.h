@@ -239,7 +239,9 @@ typedef struct dure_rpc_config {
     const dure_method *const
         *method_tables; /* each ends with a row whose serve is NULL; borrowed for life */
     size_t method_table_count;
-    void *state; /* for serve */
+    void *state; /* for serve and the callbacks below */
+    /* What a method's serve gets instead of state, asked at each call. NULL: state. */
+    void *(*method_state)(void *state, const dure_method *method);
     /* A peer's link stands, or is gone with its cause. May be NULL. */
     void (*on_peer_up)(dure_rpc *rpc, const dure_registry_node *peer, void *state);
     void (*on_peer_down)(dure_rpc *rpc, const dure_registry_node *peer, dure_err cause,

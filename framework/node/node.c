@@ -224,14 +224,12 @@ static void node_on_duplicate(dure_rpc *rpc, void *state)
     node_begin_stop(node);
 }
 
+/* The built-in service works on the node, the role's on what its on_start gave. */
 static void *node_method_state(void *state, const dure_method *method)
 {
     dure_node *node = state;
-    /* The built-in service works on the node, the role's on what its on_start gave. */
-    return method >= node_builtin_methods &&
-                   method->number / 256u == node_builtin_methods->number / 256u
-               ? (void *)node
-               : node->role_state;
+    bool is_builtin = method->number / 256u == node_builtin_methods->number / 256u;
+    return is_builtin ? (void *)node : node->role_state;
 }
 
 /* ---- making and starting ---- */

@@ -116,9 +116,10 @@ typedef struct dure_node_config {
     const dure_registry *registry; /* borrowed for life */
     const char *node_id;
     const dure_role *role;
-    dure_iocp_core *core;                         /* borrowed for life */
-    dure_log *log;                                /* borrowed for life; NULL: silent */
-    bool no_admin;                                /* no admin port and no data folder files (sim) */
+    dure_iocp_core *core; /* borrowed for life */
+    dure_log *log;        /* borrowed for life; NULL: silent */
+    bool no_admin;        /* no admin port and no data folder (sim) */
+    bool free_ports;      /* the link port is chosen at start where it is 0 (dure dev, tests) */
     void (*on_ready)(dure_node *node, void *ctx); /* ports are open */
     /* The node has ended; destroy it. exit_code as dure_node_main returns it. */
     void (*on_ended)(dure_node *node, int exit_code, void *ctx);

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Two lists: what waits, and what the job works on. Only one job runs at a time, so the store has
+ * one user.
+ */
+#include "nodes/db/batch.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+
+typedef struct op_list {
+    db_op *first;
+    db_op *last;
+    uint32_t count;
+} op_list;
+
+struct db_batch {
+    dure_node *node;
+    db_store *store;
+    uint32_t ops_max;
+    op_list waiting; /* worker */
+    op_list running; /* the job's while is_running */
+    bool is_running;
+    dure_err outcome; /* of the transaction as a whole */
+};
+
+static void op_list_push(op_list *list, db_op *op)
+{
+    op->_next = NULL;
+    if (list->last != NULL) {
+        list->last->_next = op;
+    } else {
+        list->first = op;
+    }
+    list->last = op;
+    list->count++;
+}
+
+static db_op *op_list_pop(op_list *list)
+{
+    db_op *op = list->first;
+    if (op != NULL) {
+        list->first = op->_next;
+        list->last = list->first != NULL ? list->last : NULL;
+        list->count--;
+    }
+    return op;
+}
+
+dure_err db_batch_create(dure_node *node, db_store *store, uint32_t ops_max, db_batch **out_batch)
+{
+    db_batch *batch = dure_mem_alloc(sizeof *batch);
+    if (batch == NULL) {
+        return DURE_ERR_NO_MEMORY;
+    }
+    batch->node = node;
+    batch->store = store;
+    batch->ops_max = ops_max;
+    *out_batch = batch;
+    return DURE_OK;
+}
+
+void db_batch_destroy(db_batch *batch)
+{
+    if (batch != NULL) {
+        DURE_ASSERT(!batch->is_running && batch->waiting.count == 0);
+        dure_mem_free(batch);
+    }
+}
+
+/* ---- on the job thread ---- */
+
+static dure_err batch_apply(db_batch *batch, db_op *op)
+{
+    dure_err err = db_store_savepoint(batch->store);
+    if (err != DURE_OK) {
+        return err;
+    }
+    op->status = op->apply(op, batch->store);
+    if (!db_store_is_in_transaction(batch->store)) {
+        return DURE_ERR_STORAGE; /* the neighbours' work went with it */
+    }
+    return db_store_end_savepoint(batch->store, op->status == DURE_OK);
+}
+
+static void batch_work(void *ctx)
+{
+    db_batch *batch = ctx;
+    dure_err err = db_store_begin(batch->store);
+    for (db_op *op = batch->running.first; op != NULL && err == DURE_OK; op = op->_next) {
+        err = batch_apply(batch, op);
+    }
+    /* Also after a failure: commit rolls back what cannot be committed. */
+    if (err == DURE_OK) {
+        err = db_store_commit(batch->store);
+    } else {
+        db_store_rollback(batch->store);
+    }
+    batch->outcome = err;
+}
+
+/* ---- on the worker ---- */
+
+static void op_answer(const db_batch *batch, db_op *op)
+{
+    if (db_store_is_broken(batch->store)) {
+        dure_request_fail(op->request, DURE_ERR_OUTCOME_UNKNOWN, "the storage broke: %s",
+                          db_store_error(batch->store));
+    } else if (batch->outcome != DURE_OK || op->status == DURE_ERR_STORAGE) {
+        dure_request_fail(op->request, DURE_ERR_STORAGE, "nothing was written: %s",
+                          db_store_error(batch->store));
+    } else {
+        op->reply(op);
+    }
+    if (op->fini != NULL) {
+        op->fini(op);
+    }
+    dure_mem_free(op);
+}
+
+static void batch_start(db_batch *batch);
+
+static void batch_done(dure_node *node, void *ctx)
+{
+    db_batch *batch = ctx;
+    if (db_store_is_broken(batch->store)) {
+        /* What is on disk is not known: nothing is answered, the node ends, callers see
+         * OUTCOME_UNKNOWN. */
+        dure_node_fail(node, DURE_ERR_STORAGE, db_store_error(batch->store));
+    }
+    db_op *op;
+    while ((op = op_list_pop(&batch->running)) != NULL) {
+        op_answer(batch, op);
+    }
+    batch->is_running = false;
+    batch_start(batch);
+}
+
+static void batch_refuse_waiting(db_batch *batch)
+{
+    db_op *op;
+    while ((op = op_list_pop(&batch->waiting)) != NULL) {
+        dure_request_fail(op->request, DURE_ERR_NO_MEMORY, "out of memory");
+        dure_mem_free(op);
+    }
+}
+
+static void batch_start(db_batch *batch)
+{
+    if (batch->is_running || batch->waiting.count == 0) {
+        return;
+    }
+    while (batch->waiting.count > 0 && batch->running.count < batch->ops_max) {
+        op_list_push(&batch->running, op_list_pop(&batch->waiting));
+    }
+    batch->is_running = true;
+    if (dure_node_job(batch->node, batch_work, batch_done, batch) != DURE_OK) {
+        batch->is_running = false;
+        db_op *op;
+        while ((op = op_list_pop(&batch->running)) != NULL) {
+            op_list_push(&batch->waiting, op);
+        }
+        batch_refuse_waiting(batch);
+    }
+}
+
+void db_batch_push(db_batch *batch, db_op *op)
+{
+    dure_request_hold(op->request);
+    op_list_push(&batch->waiting, op);
+    batch_start(batch);
+}

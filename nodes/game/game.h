@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The state of a game node, shared by the files of this role.
+ */
+#ifndef DURE_NODES_GAME_GAME_H
+#define DURE_NODES_GAME_GAME_H
+
+#include "node/node.h"
+#include "nodes/game/world.h"
+
+typedef struct game {
+    dure_node *node;
+    dure_rpc *rpc;
+    world *world;
+    uint32_t save_ms;
+} game;
+
+static inline dure_target game_db(void)
+{
+    return dure_to_role("db");
+}
+
+/* Options of a call on behalf of a request: it has the time that is left for it. */
+static inline dure_call_options game_call_options(const dure_request *request)
+{
+    return (dure_call_options){.for_request = request};
+}
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Leave, then enter. Steps carry the client's id, because the client may be gone when they end.
+ */
+#include "nodes/gateway/binding.h"
+
+#include "base/mem.h"
+#include "game.schema.h"
+
+#define BIND_AGAIN_MAX 256u /* enters of the tick that are outstanding */
+
+typedef struct bind_step {
+    gateway *g;
+    uint64_t client;
+    char room[GATEWAY_NAME_BYTES_MAX + 1];
+    dure_request *request;
+    gateway_bound_fn on_bound;
+    bool is_again; /* begun by the tick */
+    /* to leave again where the client has gone while its player came in */
+    char player[GATEWAY_NAME_BYTES_MAX + 1];
+    uint64_t epoch;
+} bind_step;
+
+static dure_call_options bind_options(const bind_step *step)
+{
+    return (dure_call_options){.subject = step->client, .for_request = step->request};
+}
+
+static void on_unbound(void *ctx, const dure_outcome *outcome, const game_leave_result *result)
+{
+    (void)ctx;
+    (void)result;
+    (void)outcome; /* a node that cannot be reached has lost its players anyway */
+}
+
+static void send_leave(gateway *g, const dure_registry_node *node, uint64_t client,
+                       const char *player, uint64_t epoch)
+{
+    game_leave_params in = {.player = dure_str_of(player), .epoch = epoch};
+    dure_target target = dure_to_node(node->id);
+    dure_call_options options = {.subject = client};
+    dure_call_id call;
+    dure_err ignored = game_call_leave(g->rpc, &target, &in, &options, on_unbound, NULL, &call);
+    (void)ignored;
+}
+
+static void bind_end(bind_step *step, const dure_outcome *outcome, const game_enter_result *entered)
+{
+    gateway *g = step->g;
+    gateway_client *client = gateway_client_find(&g->clients, step->client);
+    g->entering -= step->is_again ? 1 : 0;
+    if (client == NULL) {
+        if (entered != NULL && outcome->from != NULL) {
+            send_leave(g, outcome->from, step->client, step->player, step->epoch);
+        }
+        if (step->request != NULL) {
+            dure_request_fail(step->request, DURE_ERR_CANCELLED, "the client is gone");
+        }
+        dure_mem_free(step);
+        return;
+    }
+    if (entered != NULL) {
+        client->state = GATEWAY_CLIENT_BOUND;
+        gateway_name_copy(client->room, entered->room);
+    } else {
+        client->state = GATEWAY_CLIENT_UNBOUND;
+        client->node = NULL;
+    }
+    if (step->on_bound != NULL) {
+        dure_slice players = entered != NULL ? entered->players.raw : (dure_slice){NULL, 0};
+        step->on_bound(g, client, step->request, outcome, players,
+                       entered != NULL ? entered->players.count : 0);
+    }
+    client = gateway_client_find(&g->clients, step->client);
+    if (client != NULL) {
+        gateway_client_run_waiting(&g->clients, client, g);
+    }
+    dure_mem_free(step);
+}
+
+/* For what never left: an outcome of our own. */
+static void bind_fail(bind_step *step, dure_err err)
+{
+    dure_outcome outcome = {.status = err, .code = (uint32_t)err};
+    bind_end(step, &outcome, NULL);
+}
+
+static void on_entered(void *ctx, const dure_outcome *outcome, const game_enter_result *result)
+{
+    bind_step *step = ctx;
+    bind_end(step, outcome, result);
+}
+
+static void bind_enter(bind_step *step)
+{
+    gateway *g = step->g;
+    gateway_client *client = gateway_client_find(&g->clients, step->client);
+    if (client == NULL) {
+        bind_fail(step, DURE_ERR_CANCELLED);
+        return;
+    }
+    client->node = dure_rpc_node_of_key(g->rpc, GATEWAY_PLAYER_ROLE, dure_str_of(step->room));
+    if (client->node == NULL) {
+        bind_fail(step, DURE_ERR_NOT_CONFIGURED);
+        return;
+    }
+    game_enter_params in = {
+        .player = dure_str_of(client->player),
+        .room = dure_str_of(step->room),
+        .epoch = client->epoch,
+    };
+    dure_target target = dure_to_node(client->node->id);
+    dure_call_options options = bind_options(step);
+    dure_call_id call;
+    dure_err err = game_call_enter(g->rpc, &target, &in, &options, on_entered, step, &call);
+    if (err != DURE_OK) {
+        bind_fail(step, err);
+    }
+}
+
+/* Whether the former node has let the player go, or is not there to hold it. */
+static bool has_left(const dure_outcome *outcome)
+{
+    return outcome->status == DURE_OK || outcome->status == DURE_ERR_NOT_UP ||
+           outcome->status == DURE_ERR_DOWN || outcome->status == DURE_ERR_NOT_SENT ||
+           outcome->error.len > 0;
+}
+
+static void on_left(void *ctx, const dure_outcome *outcome, const game_leave_result *result)
+{
+    bind_step *step = ctx;
+    (void)result;
+    if (has_left(outcome)) {
+        bind_enter(step);
+    } else {
+        bind_end(step, outcome, NULL);
+    }
+}
+
+static void bind_leave(bind_step *step, const gateway_client *client)
+{
+    game_leave_params in = {.player = dure_str_of(client->player), .epoch = client->epoch};
+    dure_target target = dure_to_node(client->node->id);
+    dure_call_options options = bind_options(step);
+    dure_call_id call;
+    dure_err err = game_call_leave(step->g->rpc, &target, &in, &options, on_left, step, &call);
+    if (err != DURE_OK) {
+        bind_fail(step, err);
+    }
+}
+
+static void bind_start(gateway *g, gateway_client *client, dure_str room, dure_request *request,
+                       gateway_bound_fn on_bound, bool is_again)
+{
+    bind_step *step = dure_mem_alloc(sizeof *step);
+    if (step == NULL) {
+        if (request != NULL) {
+            dure_request_fail(request, DURE_ERR_OVERLOADED, "out of memory");
+        }
+        return;
+    }
+    step->g = g;
+    step->client = client->id;
+    step->request = request;
+    step->on_bound = on_bound;
+    step->is_again = is_again;
+    g->entering += is_again ? 1 : 0;
+    gateway_name_copy(step->room, room);
+    gateway_name_copy(step->player, dure_str_of(client->player));
+    step->epoch = client->epoch;
+    const dure_registry_node *to = dure_rpc_node_of_key(g->rpc, GATEWAY_PLAYER_ROLE, room);
+    bool has_to_leave =
+        client->state == GATEWAY_CLIENT_BOUND && client->node != NULL && client->node != to;
+    client->state = GATEWAY_CLIENT_BINDING;
+    if (has_to_leave) {
+        bind_leave(step, client);
+    } else {
+        bind_enter(step);
+    }
+}
+
+void gateway_bind(gateway *g, gateway_client *client, dure_str room, dure_request *request,
+                  gateway_bound_fn on_bound)
+{
+    bind_start(g, client, room, request, on_bound, false);
+}
+
+void gateway_unbind(gateway *g, const gateway_client *client)
+{
+    if (client->node == NULL || client->epoch == 0) {
+        return;
+    }
+    send_leave(g, client->node, client->id, client->player, client->epoch);
+}
+
+void gateway_bind_again(gateway *g)
+{
+    gateway_client *client;
+    gateway_client *next;
+    HASH_ITER(hh, g->clients.by_id, client, next)
+    {
+        if (client->state != GATEWAY_CLIENT_UNBOUND) {
+            continue;
+        }
+        if (g->entering >= BIND_AGAIN_MAX) {
+            return;
+        }
+        const dure_registry_node *node =
+            dure_rpc_node_of_key(g->rpc, GATEWAY_PLAYER_ROLE, dure_str_of(client->room));
+        if (node != NULL && dure_rpc_peer_state(g->rpc, node->id) == DURE_PEER_UP) {
+            bind_start(g, client, dure_str_of(client->room), NULL, NULL, true);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a gateway knows of each client: its player, and the game node that the player is bound to.
+ * Requests that come while the binding changes wait in line, so that pipelined calls meet the state
+ * that they expect.
+ */
+#ifndef DURE_NODES_GATEWAY_CLIENT_H
+#define DURE_NODES_GATEWAY_CLIENT_H
+
+#include <uthash.h>
+
+#include "base/list.h"
+#include "cluster/rpc.h"
+
+#define GATEWAY_NAME_BYTES_MAX 256
+#define GATEWAY_WAITING_MAX    256u /* requests of one client that wait for its binding */
+
+/* Forward but for BOUND <-> UNBOUND <-> BINDING. */
+#define GATEWAY_CLIENT_STATE_LIST(X)                                                               \
+    X(STRANGER)   /* not logged in */                                                              \
+    X(LOGGING_IN) /* login is on its way */                                                        \
+    X(BINDING)    /* the player enters a game node, or moves to another */                         \
+    X(BOUND)      /* the player is on `node` */                                                    \
+    X(UNBOUND)    /* logged in, but its game node is not reachable */
+
+typedef enum gateway_client_state {
+#define GATEWAY_CLIENT_STATE_ROW(name) GATEWAY_CLIENT_##name,
+    GATEWAY_CLIENT_STATE_LIST(GATEWAY_CLIENT_STATE_ROW)
+#undef GATEWAY_CLIENT_STATE_ROW
+} gateway_client_state;
+
+typedef struct gateway_client {
+    uint64_t id;
+    gateway_client_state state;
+    char player[GATEWAY_NAME_BYTES_MAX + 1];
+    char room[GATEWAY_NAME_BYTES_MAX + 1];
+    uint64_t epoch;
+    const dure_registry_node *node; /* BOUND: where; BINDING: where to */
+    dure_list waiting;              /* gateway_waiting.in_client */
+    uint32_t waiting_count;
+    UT_hash_handle hh;
+} gateway_client;
+
+/* A request in line; run is called when the binding has been settled. */
+typedef struct gateway_waiting {
+    dure_list in_client;
+    dure_request *request;
+    void (*run)(void *ctx, gateway_client *client, struct gateway_waiting *waiting);
+    dure_slice params; /* lent by the held request */
+    const void *row;   /* for a forwarded call: its method */
+} gateway_waiting;
+
+typedef struct gateway_clients {
+    gateway_client *by_id;
+} gateway_clients;
+
+/* NULL when there is no memory. */
+gateway_client *gateway_client_add(gateway_clients *clients, uint64_t id);
+gateway_client *gateway_client_find(const gateway_clients *clients, uint64_t id);
+/* Answers what waits, and frees it. */
+void gateway_client_remove(gateway_clients *clients, gateway_client *client);
+
+bool gateway_client_is_logged_in(const gateway_client *client);
+
+/* Puts a request in line and holds it; answers OVERLOADED where the line is full. */
+void gateway_client_wait(gateway_client *client, const gateway_waiting *waiting);
+
+/* Runs what waits, in order, for as long as the client is not BINDING again. */
+void gateway_client_run_waiting(gateway_clients *clients, gateway_client *client, void *ctx);
+
+/* Copies text that fits. */
+void gateway_name_copy(char out[GATEWAY_NAME_BYTES_MAX + 1], dure_str name);
+
+#endif

@@ -1,0 +1,522 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The role gateway: what it serves itself, what it passes on, and what game nodes ask of it.
+ */
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "game.schema.h"
+#include "gateway.role.h"
+#include "node.schema.h"
+#include "nodes/gateway/binding.h"
+#include "nodes/gateway/gateway.h"
+#include "nodes/gateway/role.h"
+#include "wire/cursor.h"
+
+#define GATEWAY_TICK_MS     100
+#define GATEWAY_TOKEN_BYTES 16u
+#define GATEWAY_DESCRIBE_MS 2000u
+#define GATEWAY_RETRY_MS    500u
+
+/* ---- for everybody ---- */
+
+static void on_ping(dure_request *request, const gateway_ping_params *in, void *state)
+{
+    (void)in;
+    (void)state;
+    gateway_reply_ping(request, dure_str_of("pong"));
+}
+
+static void on_echo(dure_request *request, const gateway_echo_params *in, void *state)
+{
+    (void)state;
+    gateway_reply_echo(request, in->value);
+}
+
+static void on_time(dure_request *request, const gateway_time_params *in, void *state)
+{
+    const gateway *g = state;
+    (void)in;
+    gateway_reply_time(request, dure_iocp_core_wall_ms(dure_node_core(g->node)));
+}
+
+/* ---- login ---- */
+
+typedef struct login_step {
+    gateway *g;
+    uint64_t client;
+    dure_request *request;
+} login_step;
+
+static dure_err make_token(gateway *g, char out[2 * GATEWAY_TOKEN_BYTES + 1])
+{
+    uint8_t bytes[GATEWAY_TOKEN_BYTES];
+    dure_err err = dure_iocp_core_entropy(dure_node_core(g->node), bytes, sizeof bytes);
+    for (size_t i = 0; i < sizeof bytes && err == DURE_OK; i++) {
+        (void)snprintf(out + 2 * i, 3, "%02x", (unsigned)bytes[i]);
+    }
+    return err;
+}
+
+/* Also where the room's node is away: the player is logged in, and bound as soon as it is back. */
+static void on_login_bound(gateway *g, gateway_client *client, dure_request *request,
+                           const dure_outcome *outcome, dure_slice players, uint32_t count)
+{
+    char token[2 * GATEWAY_TOKEN_BYTES + 1];
+    (void)outcome;
+    (void)players;
+    (void)count;
+    if (make_token(g, token) != DURE_OK) {
+        dure_request_fail(request, DURE_ERR_INTERNAL, "the system gives no random bytes");
+        return;
+    }
+    gateway_login_result out = {
+        .player = dure_str_of(client->player),
+        .resume = dure_str_of(token),
+    };
+    gateway_reply_login(request, &out);
+}
+
+static void on_logged_in(void *ctx, const dure_outcome *outcome, const game_login_result *login)
+{
+    login_step *step = ctx;
+    gateway *g = step->g;
+    dure_request *request = step->request;
+    gateway_client *client = gateway_client_find(&g->clients, step->client);
+    dure_mem_free(step);
+    if (client == NULL) {
+        dure_request_fail(request, DURE_ERR_CANCELLED, "the client is gone");
+        return;
+    }
+    if (login == NULL) {
+        client->state = GATEWAY_CLIENT_STRANGER;
+        dure_request_forward(request, outcome);
+        gateway_client_run_waiting(&g->clients, client, g);
+        return;
+    }
+    gateway_name_copy(client->player, login->player);
+    gateway_name_copy(client->room, login->room);
+    client->epoch = login->epoch;
+    dure_node_client_set_logged_in(g->node, client->id, true);
+    gateway_bind(g, client, dure_str_of(client->room), request, on_login_bound);
+}
+
+static void on_login(dure_request *request, const gateway_login_params *in, void *state)
+{
+    gateway *g = state;
+    gateway_client *client = gateway_client_find(&g->clients, dure_request_subject(request));
+    if (client == NULL) {
+        dure_request_fail(request, DURE_ERR_UNAVAILABLE, "only a client may log in");
+        return;
+    }
+    if (client->state != GATEWAY_CLIENT_STRANGER) {
+        dure_request_fail(request, DURE_ERR_ALREADY_LOGGED_IN,
+                          "this connection is logged in already");
+        return;
+    }
+    login_step *step = dure_mem_alloc(sizeof *step);
+    if (step == NULL) {
+        dure_request_fail(request, DURE_ERR_OVERLOADED, "out of memory");
+        return;
+    }
+    dure_request_hold(request);
+    *step = (login_step){g, client->id, request};
+    client->state = GATEWAY_CLIENT_LOGGING_IN;
+    game_login_params ask = {.name = in->name};
+    dure_target target = dure_to_role(GATEWAY_PLAYER_ROLE);
+    dure_call_options options = {.subject = client->id, .for_request = request};
+    dure_call_id call;
+    dure_err err = game_call_login(g->rpc, &target, &ask, &options, on_logged_in, step, &call);
+    if (err != DURE_OK) {
+        client->state = GATEWAY_CLIENT_STRANGER;
+        dure_request_fail(request, DURE_ERR_UNAVAILABLE, "%s", dure_err_text(err));
+        dure_mem_free(step);
+    }
+}
+
+/* ---- join ---- */
+
+static void on_join_bound(gateway *g, gateway_client *client, dure_request *request,
+                          const dure_outcome *outcome, dure_slice players, uint32_t count)
+{
+    (void)g;
+    if (outcome->status != DURE_OK) {
+        dure_request_forward(request, outcome);
+        return;
+    }
+    gateway_join_result out = {
+        .room = dure_str_of(client->room),
+        .players = {.raw = players, .count = count},
+    };
+    gateway_reply_join(request, &out);
+}
+
+static void join_start(gateway *g, gateway_client *client, dure_str room, dure_request *request)
+{
+    const dure_registry_node *node = dure_rpc_node_of_key(g->rpc, GATEWAY_PLAYER_ROLE, room);
+    if (node == NULL || dure_rpc_peer_state(g->rpc, node->id) != DURE_PEER_UP) {
+        /* Said before the player leaves the room that it is in. */
+        dure_request_fail(request, DURE_ERR_UNAVAILABLE, "the node of that room is not reachable");
+        return;
+    }
+    gateway_bind(g, client, room, request, on_join_bound);
+}
+
+static void join_run(void *ctx, gateway_client *client, gateway_waiting *waiting)
+{
+    const gateway_join_params *in = waiting->row; /* lives as long as its request */
+    if (!gateway_client_is_logged_in(client)) {
+        dure_request_fail(waiting->request, DURE_ERR_NOT_LOGGED_IN, "log in first");
+        return;
+    }
+    join_start(ctx, client, in->room, waiting->request);
+}
+
+static bool is_busy(const gateway_client *client)
+{
+    return client->state == GATEWAY_CLIENT_BINDING || client->state == GATEWAY_CLIENT_LOGGING_IN ||
+           client->waiting_count > 0;
+}
+
+static void on_join(dure_request *request, const gateway_join_params *in, void *state)
+{
+    gateway *g = state;
+    gateway_client *client = gateway_client_find(&g->clients, dure_request_subject(request));
+    if (client == NULL || client->state == GATEWAY_CLIENT_STRANGER) {
+        dure_request_fail(request, DURE_ERR_NOT_LOGGED_IN, "log in first");
+    } else if (is_busy(client)) {
+        gateway_waiting waiting = {.request = request, .run = join_run, .row = in};
+        gateway_client_wait(client, &waiting);
+    } else {
+        dure_request_hold(request);
+        join_start(g, client, in->room, request);
+    }
+}
+
+/* ---- passing calls on ---- */
+
+typedef struct forward_step {
+    gateway *g;
+    dure_request *request;
+    uint64_t client;
+    dure_call_id call;
+} forward_step;
+
+static void on_forwarded(void *ctx, const dure_outcome *outcome)
+{
+    forward_step *step = ctx;
+    gateway *g = step->g;
+    gateway_client *client = gateway_client_find(&g->clients, step->client);
+    if (outcome->code == DURE_ERR_UNAVAILABLE && outcome->from != NULL && client != NULL &&
+        client->state == GATEWAY_CLIENT_BOUND && client->node == outcome->from) {
+        /* Perhaps the node has forgotten the player: the tick brings it there again. */
+        client->state = GATEWAY_CLIENT_UNBOUND;
+        client->node = NULL;
+    }
+    dure_request_on_cancel(step->request, NULL, NULL);
+    dure_request_forward(step->request, outcome);
+    dure_mem_free(step);
+}
+
+static void on_forward_cancelled(dure_request *request, void *ctx)
+{
+    const forward_step *step = ctx;
+    (void)request;
+    dure_rpc_cancel(step->g->rpc, step->call);
+}
+
+static void forward_to(gateway *g, dure_request *request, const gateway_method *method,
+                       const dure_target *target, dure_slice params)
+{
+    forward_step *step = dure_mem_alloc(sizeof *step);
+    if (step == NULL) {
+        dure_request_fail(request, DURE_ERR_OVERLOADED, "out of memory");
+        return;
+    }
+    *step = (forward_step){.g = g, .request = request, .client = dure_request_subject(request)};
+    dure_call_options options = {.subject = step->client, .for_request = request};
+    dure_err err = dure_rpc_call(g->rpc, target, method->number, &options, params, on_forwarded,
+                                 step, &step->call);
+    if (err != DURE_OK) {
+        dure_request_fail(request, err, "%s", dure_err_text(err));
+        dure_mem_free(step);
+        return;
+    }
+    dure_request_on_cancel(request, on_forward_cancelled, step);
+}
+
+/* To the game node that holds the player. */
+static void forward_to_player(gateway *g, gateway_client *client, dure_request *request,
+                              const gateway_method *method, dure_slice params)
+{
+    if (client->state != GATEWAY_CLIENT_BOUND) {
+        dure_request_fail(request, DURE_ERR_UNAVAILABLE,
+                          "the game node of the player is not reachable");
+        return;
+    }
+    dure_target target = dure_to_node(client->node->id);
+    forward_to(g, request, method, &target, params);
+}
+
+static void forward_run(void *ctx, gateway_client *client, gateway_waiting *waiting)
+{
+    if (!gateway_client_is_logged_in(client)) {
+        dure_request_fail(waiting->request, DURE_ERR_NOT_LOGGED_IN, "log in first");
+        return;
+    }
+    forward_to_player(ctx, client, waiting->request, waiting->row, waiting->params);
+}
+
+/* To a role of its own: any node of it, or the one of the first parameter. */
+static void forward_to_role(gateway *g, dure_request *request, const gateway_method *method,
+                            dure_slice params)
+{
+    dure_target target = dure_to_role(method->role->name);
+    if ((method->flags & DURE_METHOD_KEY_PARAM) != 0) {
+        dure_cursor cursor = dure_cursor_of(params.data, params.len);
+        uint32_t count = 0;
+        dure_slice key;
+        if (dure_cursor_array(&cursor, &count) != DURE_OK || count == 0 ||
+            dure_cursor_any(&cursor, &key) != DURE_OK) {
+            dure_request_fail(request, DURE_ERR_BAD_REQUEST, "the first parameter is missing");
+            return;
+        }
+        target = dure_to_key(method->role->name, (dure_str){(const char *)key.data, key.len});
+    }
+    forward_to(g, request, method, &target, params);
+}
+
+/* Whether some role behind this gateway has not said yet what it offers. */
+static const char *undescribed_role(const gateway *g)
+{
+    const dure_registry *registry = dure_rpc_registry(g->rpc);
+    const dure_registry_role *self = dure_registry_find_role(registry, dure_rpc_self(g->rpc)->role);
+    for (size_t i = 0; i < self->dial_count; i++) {
+        const dure_registry_role *role = dure_registry_find_role(registry, self->dials[i]);
+        if (role != NULL && !gateway_methods_is_described(&g->methods, role)) {
+            return role->name;
+        }
+    }
+    return NULL;
+}
+
+static void fail_unknown(const gateway *g, dure_request *request, dure_str name)
+{
+    const char *role = undescribed_role(g);
+    int len = name.len > 64 ? 64 : (int)name.len;
+    if (role != NULL) {
+        dure_request_fail(request, DURE_ERR_UNAVAILABLE,
+                          "method: \"%.*s\" may be one of the role %s, which has not been up yet",
+                          len, name.data, role);
+    } else {
+        dure_request_fail(request, DURE_ERR_UNKNOWN_METHOD, "method: there is no \"%.*s\"", len,
+                          name.data);
+    }
+}
+
+static void gateway_on_client_call(dure_node *node, dure_request *request, dure_str name,
+                                   dure_slice params, void *state)
+{
+    gateway *g = state;
+    (void)node;
+    const gateway_method *method = gateway_methods_find(&g->methods, name);
+    gateway_client *client = gateway_client_find(&g->clients, dure_request_subject(request));
+    if (client == NULL) {
+        dure_request_fail(request, DURE_ERR_CANCELLED, "the client is gone");
+    } else if (method == NULL) {
+        fail_unknown(g, request, name);
+    } else if (client->state == GATEWAY_CLIENT_STRANGER &&
+               (method->flags & DURE_METHOD_NO_LOGIN) == 0) {
+        dure_request_fail(request, DURE_ERR_NOT_LOGGED_IN, "log in first");
+    } else if (strcmp(method->role->name, GATEWAY_PLAYER_ROLE) != 0) {
+        forward_to_role(g, request, method, params);
+    } else if (is_busy(client)) {
+        gateway_waiting waiting = {
+            .request = request, .run = forward_run, .params = params, .row = method};
+        gateway_client_wait(client, &waiting);
+    } else {
+        forward_to_player(g, client, request, method, params);
+    }
+}
+
+/* ---- what game nodes ask ---- */
+
+static void on_kick(dure_request *request, const gateway_kick_params *in, void *state)
+{
+    gateway *g = state;
+    const gateway_client *client = gateway_client_find(&g->clients, in->client);
+    if (client != NULL && client->epoch < in->epoch &&
+        (client->state == GATEWAY_CLIENT_LOGGING_IN ||
+         dure_str_equal(dure_str_of(client->player), in->player))) {
+        dure_node_client_close(g->node, in->client, DURE_ERR_TAKEN_OVER,
+                               "the player logged in from another place");
+    }
+    gateway_reply_kick(request);
+}
+
+static void on_push(dure_request *request, const gateway_push_params *in, void *state)
+{
+    gateway *g = state;
+    size_t at = 0;
+    uint64_t client;
+    while (gateway_u64_list_next(&in->clients, &at, &client)) {
+        dure_err ignored = dure_node_client_notify(g->node, client, in->method, in->params);
+        (void)ignored; /* gone, or cut for being slow */
+    }
+    (void)request;
+}
+
+/* ---- peers ---- */
+
+typedef struct describe_step {
+    gateway *g;
+    const dure_registry_node *peer;
+} describe_step;
+
+static void ask_describe(gateway *g, const dure_registry_node *peer);
+
+static void describe_again(dure_node *node, void *ctx)
+{
+    describe_step *step = ctx;
+    (void)node;
+    if (dure_rpc_peer_state(step->g->rpc, step->peer->id) == DURE_PEER_UP) {
+        ask_describe(step->g, step->peer);
+    }
+    dure_mem_free(step);
+}
+
+static void on_described(void *ctx, const dure_outcome *outcome, const node_describe_result *result)
+{
+    describe_step *step = ctx;
+    gateway *g = step->g;
+    if (result == NULL) {
+        (void)outcome;
+        if (dure_node_after(g->node, GATEWAY_RETRY_MS, describe_again, step) != DURE_OK) {
+            dure_mem_free(step);
+        }
+        return;
+    }
+    const dure_registry_role *role =
+        dure_registry_find_role(dure_rpc_registry(g->rpc), step->peer->role);
+    size_t at = 0;
+    node_method_info info;
+    while (node_method_info_list_next(&result->methods, &at, &info)) {
+        if (gateway_methods_add(&g->methods, info.name, info.number, info.flags, role) != DURE_OK) {
+            dure_log_write(dure_node_log(g->node), DURE_LOG_WARN, "gateway", "METHOD_REFUSED",
+                           "role=%s number=%u", role->name, info.number);
+        }
+    }
+    gateway_methods_set_described(&g->methods, role);
+    dure_mem_free(step);
+}
+
+static void ask_describe(gateway *g, const dure_registry_node *peer)
+{
+    describe_step *step = dure_mem_alloc(sizeof *step);
+    if (step == NULL) {
+        return;
+    }
+    *step = (describe_step){g, peer};
+    node_describe_params in = {0};
+    dure_target target = dure_to_node(peer->id);
+    dure_call_options options = {.deadline_ms = GATEWAY_DESCRIBE_MS};
+    dure_call_id call;
+    if (node_call_describe(g->rpc, &target, &in, &options, on_described, step, &call) != DURE_OK) {
+        dure_mem_free(step);
+    }
+}
+
+static void gateway_on_peer_up(dure_node *node, const dure_registry_node *peer, void *state)
+{
+    gateway *g = state;
+    (void)node;
+    ask_describe(g, peer);
+}
+
+static void gateway_on_peer_down(dure_node *node, const dure_registry_node *peer, dure_err cause,
+                                 void *state)
+{
+    gateway *g = state;
+    gateway_client *client;
+    gateway_client *next;
+    (void)node;
+    (void)cause;
+    HASH_ITER(hh, g->clients.by_id, client, next)
+    {
+        if (client->state == GATEWAY_CLIENT_BOUND && client->node == peer) {
+            client->state = GATEWAY_CLIENT_UNBOUND;
+            client->node = NULL;
+        }
+    }
+}
+
+static void gateway_on_tick(dure_node *node, void *state)
+{
+    (void)node;
+    gateway_bind_again(state);
+}
+
+/* ---- clients ---- */
+
+static void gateway_on_client_open(dure_node *node, uint64_t id, void *state)
+{
+    gateway *g = state;
+    if (gateway_client_add(&g->clients, id) == NULL) {
+        dure_node_client_close(node, id, DURE_ERR_OVERLOADED, "out of memory");
+    }
+}
+
+static void gateway_on_client_close(dure_node *node, uint64_t id, dure_err cause, void *state)
+{
+    gateway *g = state;
+    gateway_client *client = gateway_client_find(&g->clients, id);
+    (void)node;
+    (void)cause;
+    if (client != NULL) {
+        gateway_unbind(g, client);
+        gateway_client_remove(&g->clients, client);
+    }
+}
+
+/* ---- life ---- */
+
+static dure_err gateway_on_start(dure_node *node, void **out_state)
+{
+    gateway *g = dure_mem_alloc(sizeof *g);
+    if (g == NULL) {
+        return DURE_ERR_NO_MEMORY;
+    }
+    g->node = node;
+    g->rpc = dure_node_rpc(node);
+    *out_state = g;
+    return DURE_OK;
+}
+
+static void gateway_on_end(dure_node *node, void *state)
+{
+    gateway *g = state;
+    gateway_client *client;
+    gateway_client *next;
+    (void)node;
+    HASH_ITER(hh, g->clients.by_id, client, next)
+    {
+        gateway_client_remove(&g->clients, client);
+    }
+    gateway_methods_fini(&g->methods);
+    dure_mem_free(g);
+}
+
+const dure_role dure_role_gateway = {
+    .name = "gateway",
+    .methods = gateway_methods,
+    .schema_hash = gateway_schema_hash,
+    .tick_ms = GATEWAY_TICK_MS,
+    .on_start = gateway_on_start,
+    .on_end = gateway_on_end,
+    .on_tick = gateway_on_tick,
+    .on_client_open = gateway_on_client_open,
+    .on_client_close = gateway_on_client_close,
+    .on_client_call = gateway_on_client_call,
+    .on_peer_up = gateway_on_peer_up,
+    .on_peer_down = gateway_on_peer_down,
+};
