@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What needs no socket: timers, posts, jobs, deferred functions, stop.
+ */
+#include <stdatomic.h>
+
+#include "contract/rig.h"
+
+/* ---- timers ---- */
+
+#define TIMERS 8
+
+typedef struct timer_log {
+    size_t count;
+    size_t order[TIMERS];
+} timer_log;
+
+typedef struct timer_actor {
+    actor actor;
+    size_t index;
+    uint64_t due_ns;
+} timer_actor;
+
+static void note_timer(actor *self, dure_iocp_event *event)
+{
+    timer_actor *timer = DURE_CONTAINER_OF(self, timer_actor, actor);
+    timer_log *log = self->ctx;
+    if (event->status == DURE_OK) {
+        DURE_CHECK(dure_iocp_core_exact_ns(self->rig->core) >= timer->due_ns);
+        log->order[log->count++] = timer->index;
+    }
+}
+
+static void timers_come_in_order_and_never_early(void)
+{
+    static const uint32_t delays_ms[TIMERS] = {30, 5, 0, 30, 12, 5, 20, 1};
+    static const size_t expected[] = {2, 7, 1, 5, 4, 0, 3}; /* 6 is cancelled */
+    rig r;
+    timer_actor timers[TIMERS];
+    timer_log log = {0};
+    rig_open(&r, NULL);
+    for (size_t i = 0; i < TIMERS; i++) {
+        actor_init(&timers[i].actor, &r);
+        timers[i].actor.on_event = note_timer;
+        timers[i].actor.ctx = &log;
+        timers[i].index = i;
+        timers[i].due_ns = dure_iocp_core_exact_ns(r.core) + (uint64_t)delays_ms[i] * 1000000u;
+        DURE_REQUIRE_OK(
+            dure_iocp_timer(r.core, actor_event(&timers[i].actor, DURE_IOCP_TIMER), delays_ms[i]));
+    }
+    dure_iocp_cancel(actor_event(&timers[6].actor, DURE_IOCP_TIMER));
+    for (size_t i = 0; i < TIMERS; i++) {
+        RIG_UNTIL(&r, timers[i].actor.completed[DURE_IOCP_TIMER] == 1);
+    }
+    DURE_CHECK_ERR(timers[6].actor.status[DURE_IOCP_TIMER], DURE_ERR_CANCELLED);
+    DURE_CHECK_EQ(log.count, DURE_COUNT_OF(expected));
+    for (size_t i = 0; i < DURE_COUNT_OF(expected); i++) {
+        DURE_CHECK_EQ(log.order[i], expected[i]);
+    }
+    for (size_t i = 0; i < TIMERS; i++) {
+        actor_fini(&timers[i].actor);
+    }
+    rig_close(&r);
+}
+
+static void the_clock_stands_still_within_a_round(void)
+{
+    rig r;
+    rig_open(&r, NULL);
+    uint64_t before = dure_iocp_core_now_ns(r.core);
+    (void)dure_iocp_core_run_once(r.core, 2);
+    DURE_CHECK(dure_iocp_core_now_ns(r.core) >= before + 2000000u);
+    DURE_CHECK(dure_iocp_core_wall_ms(r.core) > 1500000000000u);
+    uint8_t bytes[64] = {0};
+    uint8_t zeros[64] = {0};
+    DURE_CHECK_OK(dure_iocp_core_entropy(r.core, bytes, sizeof bytes));
+    DURE_CHECK(memcmp(bytes, zeros, sizeof bytes) != 0);
+    DURE_CHECK(dure_iocp_core_random(r.core) != dure_iocp_core_random(r.core));
+    rig_close(&r);
+}
+
+/* ---- posts ---- */
+
+#define POSTERS          4
+#define POSTS_PER_THREAD 200
+
+typedef struct poster {
+    actor actors[POSTS_PER_THREAD];
+    rig *rig;
+    dure_thread *thread;
+} poster;
+
+static void post_all(void *ctx)
+{
+    poster *self = ctx;
+    for (size_t i = 0; i < POSTS_PER_THREAD; i++) {
+        dure_iocp_post(self->rig->core, actor_event(&self->actors[i], DURE_IOCP_POST));
+    }
+}
+
+/* The sim's world is one thread's: what others post is there before it moves on. */
+static void join_if_sim(dure_thread **thread)
+{
+    if (rig_is_sim()) {
+        dure_thread_join(*thread);
+        *thread = NULL;
+    }
+}
+
+static void posts_of_many_threads_all_arrive_once(void)
+{
+    rig r;
+    rig_open(&r, NULL);
+    poster *posters = dure_mem_alloc_array(POSTERS, sizeof *posters);
+    DURE_REQUIRE(posters != NULL);
+    for (size_t t = 0; t < POSTERS; t++) {
+        posters[t].rig = &r;
+        for (size_t i = 0; i < POSTS_PER_THREAD; i++) {
+            actor_init(&posters[t].actors[i], &r);
+        }
+        DURE_REQUIRE_OK(dure_thread_create("poster", post_all, &posters[t], &posters[t].thread));
+        join_if_sim(&posters[t].thread);
+    }
+    for (size_t t = 0; t < POSTERS; t++) {
+        for (size_t i = 0; i < POSTS_PER_THREAD; i++) {
+            RIG_UNTIL(&r, posters[t].actors[i].completed[DURE_IOCP_POST] == 1);
+            DURE_CHECK_OK(posters[t].actors[i].status[DURE_IOCP_POST]);
+        }
+        dure_thread_join(posters[t].thread);
+    }
+    for (size_t t = 0; t < POSTERS; t++) {
+        for (size_t i = 0; i < POSTS_PER_THREAD; i++) {
+            actor_fini(&posters[t].actors[i]);
+            DURE_CHECK_EQ(posters[t].actors[i].delivered[DURE_IOCP_POST], 1);
+        }
+    }
+    dure_mem_free(posters);
+    rig_close(&r);
+}
+
+static void close_the_session(actor *self, dure_iocp_event *event)
+{
+    (void)event;
+    actor *session = self->ctx;
+    if (session->socket != NULL) {
+        actor_close(session);
+    }
+}
+
+/* Whoever asks and however many: the session ends once. */
+static void disconnects_posted_by_many_threads_end_it_once(void)
+{
+    rig r;
+    actor a;
+    actor b;
+    rig_open(&r, NULL);
+    rig_pair(&r, &a, &b);
+    actor_recv(&a);
+    poster *posters = dure_mem_alloc_array(POSTERS, sizeof *posters);
+    DURE_REQUIRE(posters != NULL);
+    for (size_t t = 0; t < POSTERS; t++) {
+        posters[t].rig = &r;
+        for (size_t i = 0; i < POSTS_PER_THREAD; i++) {
+            actor_init(&posters[t].actors[i], &r);
+            posters[t].actors[i].on_event = close_the_session;
+            posters[t].actors[i].ctx = &a;
+        }
+        DURE_REQUIRE_OK(dure_thread_create("poster", post_all, &posters[t], &posters[t].thread));
+        join_if_sim(&posters[t].thread);
+    }
+    RIG_UNTIL(&r, a.completed[DURE_IOCP_RECV] == 1);
+    DURE_CHECK_ERR(a.status[DURE_IOCP_RECV], DURE_ERR_CANCELLED);
+    for (size_t t = 0; t < POSTERS; t++) {
+        dure_thread_join(posters[t].thread);
+        for (size_t i = 0; i < POSTS_PER_THREAD; i++) {
+            RIG_UNTIL(&r, posters[t].actors[i].completed[DURE_IOCP_POST] == 1);
+            actor_fini(&posters[t].actors[i]);
+        }
+    }
+    actor_fini(&a);
+    actor_fini(&b);
+    DURE_CHECK_EQ(a.delivered[DURE_IOCP_RECV], 1);
+    dure_mem_free(posters);
+    rig_close(&r);
+}
+
+/* ---- jobs ---- */
+
+#define JOBS 4
+
+typedef struct gate {
+    dure_mutex *mutex;
+    dure_cond *cond;
+    bool is_open;
+    size_t begun;
+    size_t order[JOBS];
+} gate;
+
+typedef struct gate_job {
+    actor actor;
+    gate *gate;
+    size_t index;
+    uint64_t thread;
+} gate_job;
+
+static void run_gate_job(void *ctx)
+{
+    gate_job *self = ctx;
+    gate *g = self->gate;
+    dure_mutex_lock(g->mutex);
+    g->order[g->begun++] = self->index;
+    while (!g->is_open) {
+        dure_cond_wait(g->cond, g->mutex);
+    }
+    dure_mutex_unlock(g->mutex);
+    self->thread = dure_thread_self();
+}
+
+static void gate_open(gate *g)
+{
+    dure_mutex_lock(g->mutex);
+    g->is_open = true;
+    dure_cond_broadcast(g->cond);
+    dure_mutex_unlock(g->mutex);
+}
+
+static void jobs_begin_in_order_and_complete_here(void)
+{
+    rig r;
+    dure_iocp_core_config config;
+    gate_job jobs[JOBS];
+    gate g = {dure_mutex_create(), dure_cond_create(), rig_is_sim(), 0, {0}};
+    rig_config(&config);
+    config.job_threads = 1;
+    rig_open(&r, &config);
+    for (size_t i = 0; i < JOBS; i++) {
+        actor_init(&jobs[i].actor, &r);
+        jobs[i].gate = &g;
+        jobs[i].index = i;
+        dure_iocp_event *event = actor_event(&jobs[i].actor, DURE_IOCP_JOB);
+        DURE_REQUIRE_OK(dure_iocp_job(r.core, event, run_gate_job, &jobs[i]));
+        DURE_CHECK_ERR(dure_iocp_job(r.core, event, run_gate_job, &jobs[i]), DURE_ERR_STATE);
+    }
+    dure_iocp_cancel(actor_event(&jobs[2].actor, DURE_IOCP_JOB)); /* cannot have begun */
+    RIG_UNTIL(&r, jobs[2].actor.completed[DURE_IOCP_JOB] == 1);
+    DURE_CHECK_ERR(jobs[2].actor.status[DURE_IOCP_JOB], DURE_ERR_CANCELLED);
+    gate_open(&g);
+    for (size_t i = 0; i < JOBS; i++) {
+        RIG_UNTIL(&r, jobs[i].actor.completed[DURE_IOCP_JOB] == 1);
+        actor_fini(&jobs[i].actor);
+        DURE_CHECK_EQ(jobs[i].actor.delivered[DURE_IOCP_JOB], 1);
+    }
+    DURE_CHECK_EQ(g.begun, 3);
+    DURE_CHECK_EQ(g.order[0], 0);
+    DURE_CHECK_EQ(g.order[1], 1);
+    DURE_CHECK_EQ(g.order[2], 3);
+    DURE_CHECK((jobs[0].thread == dure_thread_self()) == rig_is_sim());
+    rig_close(&r);
+    dure_cond_destroy(g.cond);
+    dure_mutex_destroy(g.mutex);
+}
+
+/* ---- deferred ---- */
+
+typedef struct defer_probe {
+    actor actors[3];
+    dure_iocp_deferred deferred;
+    dure_iocp_deferred taken_back;
+    rig *rig;
+    uint32_t runs;
+    uint32_t posts_before;
+} defer_probe;
+
+static void deferred_ran(dure_iocp_deferred *deferred)
+{
+    defer_probe *self = DURE_CONTAINER_OF(deferred, defer_probe, deferred);
+    self->runs++;
+    self->posts_before = 0;
+    for (size_t i = 0; i < 3; i++) {
+        self->posts_before += self->actors[i].completed[DURE_IOCP_POST];
+    }
+}
+
+static void never_ran(dure_iocp_deferred *deferred)
+{
+    (void)deferred;
+    DURE_CHECK(false);
+}
+
+static void defer_in_handler(actor *self, dure_iocp_event *event)
+{
+    (void)event;
+    defer_probe *probe = self->ctx;
+    dure_iocp_core_defer(self->rig->core, &probe->deferred);
+    dure_iocp_core_defer(self->rig->core, &probe->taken_back);
+    dure_iocp_core_undefer(&probe->taken_back);
+}
+
+static void what_is_deferred_runs_once_after_the_dispatch(void)
+{
+    rig r;
+    defer_probe probe = {.deferred = {.fn = deferred_ran}, .taken_back = {.fn = never_ran}};
+    rig_open(&r, NULL);
+    for (size_t i = 0; i < 3; i++) {
+        actor_init(&probe.actors[i], &r);
+        probe.actors[i].on_event = defer_in_handler;
+        probe.actors[i].ctx = &probe;
+        dure_iocp_post(r.core, actor_event(&probe.actors[i], DURE_IOCP_POST));
+    }
+    RIG_UNTIL(&r, probe.runs > 0);
+    DURE_CHECK_EQ(probe.runs, 1);
+    DURE_CHECK_EQ(probe.posts_before, 3);
+    dure_iocp_core_defer(r.core, &probe.deferred); /* outside a round: at once in the next */
+    (void)dure_iocp_core_run_once(r.core, 0);
+    DURE_CHECK_EQ(probe.runs, 2);
+    for (size_t i = 0; i < 3; i++) {
+        actor_fini(&probe.actors[i]);
+    }
+    rig_close(&r);
+}
+
+/* ---- stop ---- */
+
+#define PAIRS 8
+
+typedef struct load {
+    rig rig;
+    actor ends[2 * PAIRS];
+    actor stopper;
+    uint8_t ball[64];
+    bool is_ending;
+} load;
+
+static void play(actor *self, dure_iocp_event *event)
+{
+    load *l = self->ctx;
+    bool can_send = !dure_iocp_event_is_active(actor_event(self, DURE_IOCP_SEND));
+    if (event->kind == DURE_IOCP_RECV && event->more && !l->is_ending && can_send) {
+        actor_send(self, l->ball, sizeof l->ball);
+    }
+}
+
+static void end_the_load(actor *self, dure_iocp_event *event)
+{
+    load *l = self->ctx;
+    if (event->kind == DURE_IOCP_TIMER && !l->is_ending) {
+        l->is_ending = true;
+        for (size_t i = 0; i < DURE_COUNT_OF(l->ends); i++) {
+            actor_close(&l->ends[i]);
+        }
+        dure_iocp_core_stop(l->rig.core);
+    }
+}
+
+static void stop_under_load_returns_with_an_empty_ledger(void)
+{
+    load *l = dure_mem_alloc(sizeof *l);
+    DURE_REQUIRE(l != NULL);
+    rig_open(&l->rig, NULL);
+    for (size_t i = 0; i < PAIRS; i++) {
+        rig_pair(&l->rig, &l->ends[2 * i], &l->ends[2 * i + 1]);
+    }
+    for (size_t i = 0; i < DURE_COUNT_OF(l->ends); i++) {
+        l->ends[i].on_event = play;
+        l->ends[i].ctx = l;
+        actor_recv(&l->ends[i]);
+        actor_send(&l->ends[i], l->ball, sizeof l->ball);
+    }
+    actor_init(&l->stopper, &l->rig);
+    l->stopper.on_event = end_the_load;
+    l->stopper.ctx = l;
+    DURE_REQUIRE_OK(dure_iocp_timer(l->rig.core, actor_event(&l->stopper, DURE_IOCP_TIMER), 20));
+    dure_iocp_core_run(l->rig.core);
+    dure_iocp_counters counters;
+    dure_iocp_core_counters(l->rig.core, &counters);
+    DURE_CHECK_EQ(counters.started, counters.completed);
+    DURE_CHECK(counters.delivered > 4 * PAIRS);
+    for (size_t i = 0; i < DURE_COUNT_OF(l->ends); i++) {
+        l->ends[i].on_event = NULL;
+        actor_fini(&l->ends[i]);
+    }
+    actor_fini(&l->stopper);
+    rig_close(&l->rig);
+    dure_mem_free(l);
+}
+
+static void run_core(void *ctx)
+{
+    dure_iocp_core_run(ctx);
+}
+
+static void stop_wakes_an_idle_core(void)
+{
+    rig r;
+    dure_thread *thread = NULL;
+    rig_open(&r, NULL);
+    if (rig_is_sim()) {
+        dure_iocp_core_stop(r.core);
+    }
+    DURE_REQUIRE_OK(dure_thread_create("core", run_core, r.core, &thread));
+    dure_iocp_core_stop(r.core);
+    dure_thread_join(thread);
+    rig_close(&r);
+}
+
+/* ---- holds ---- */
+
+static void a_pending_operation_holds_its_owner(void)
+{
+    rig r;
+    actor a;
+    rig_open(&r, NULL);
+    actor_init(&a, &r);
+    DURE_REQUIRE_OK(dure_iocp_timer(r.core, actor_event(&a, DURE_IOCP_TIMER), 5));
+    dure_iocp_object_release(&a.object);
+    DURE_CHECK(!a.was_destroyed);
+    RIG_UNTIL(&r, a.was_destroyed);
+    DURE_CHECK_EQ(a.completed[DURE_IOCP_TIMER], 1);
+    rig_close(&r);
+}
+
+DURE_SUITE(contract_core, DURE_TEST(timers_come_in_order_and_never_early),
+           DURE_TEST(the_clock_stands_still_within_a_round),
+           DURE_TEST(posts_of_many_threads_all_arrive_once),
+           DURE_TEST(disconnects_posted_by_many_threads_end_it_once),
+           DURE_TEST(jobs_begin_in_order_and_complete_here),
+           DURE_TEST(what_is_deferred_runs_once_after_the_dispatch),
+           DURE_TEST(stop_under_load_returns_with_an_empty_ledger),
+           DURE_TEST(stop_wakes_an_idle_core), DURE_TEST(a_pending_operation_holds_its_owner));

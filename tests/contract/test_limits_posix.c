@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * When something runs out: descriptors, the core's own limit, memory.
+ */
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "contract/rig.h"
+
+static void the_limit_of_a_core_ends_accepting_until_there_is_room(void)
+{
+    rig r;
+    actor listener;
+    actor clients[3];
+    actor server;
+    actor late;
+    dure_net_address at = rig_loopback();
+    dure_iocp_core_config config;
+    rig_config(&config);
+    config.sockets_max = 4;
+    rig_open(&r, &config);
+    actor_init(&listener, &r);
+    actor_init(&server, &r);
+    dure_net_address address = actor_listen(&listener, &at, 16);
+    for (size_t i = 0; i < 3; i++) {
+        actor_init(&clients[i], &r);
+        actor_connect(&clients[i], &address);
+    }
+    actor_init(&late, &r);
+    DURE_CHECK_ERR(dure_iocp_socket_open(r.core, DURE_FAMILY_IPV4, &late.socket),
+                   DURE_ERR_TOO_MANY_FILES);
+    late.socket = NULL;
+    actor_accept(&listener);
+    RIG_UNTIL(&r, listener.completed[DURE_IOCP_ACCEPT] == 1);
+    DURE_CHECK_ERR(listener.status[DURE_IOCP_ACCEPT], DURE_ERR_TOO_MANY_FILES);
+    for (size_t i = 0; i < 3; i++) {
+        actor_fini(&clients[i]);
+    }
+    listener.accept_into = &server;
+    actor_accept(&listener);
+    actor_connect(&late, &address);
+    RIG_UNTIL(&r, late.completed[DURE_IOCP_CONNECT] == 1 && server.socket != NULL);
+    DURE_CHECK_OK(late.status[DURE_IOCP_CONNECT]);
+    actor_fini(&late);
+    actor_fini(&server);
+    actor_fini(&listener);
+    rig_close(&r);
+}
+
+#define HOLES_MAX 4096
+
+/* Fills every descriptor below the soft limit but `left`. */
+static size_t fill_descriptors(int *fds, size_t left)
+{
+    size_t count = 0;
+    while (count < HOLES_MAX) {
+        int fd = dup(STDERR_FILENO);
+        if (fd < 0) {
+            break;
+        }
+        fds[count++] = fd;
+    }
+    while (left > 0 && count > 0) {
+        (void)close(fds[--count]);
+        left--;
+    }
+    return count;
+}
+
+static void without_descriptors_accepting_ends_and_recovers(void)
+{
+    rig r;
+    actor listener;
+    actor client;
+    actor server;
+    actor late;
+    int fds[HOLES_MAX];
+    struct rlimit limit;
+    struct rlimit low;
+    dure_net_address at = rig_loopback();
+    if (rig_is_sim()) {
+        return; /* has no descriptors */
+    }
+    rig_open(&r, NULL);
+    actor_init(&listener, &r);
+    actor_init(&client, &r);
+    actor_init(&server, &r);
+    actor_init(&late, &r);
+    dure_net_address address = actor_listen(&listener, &at, 16);
+    DURE_REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    low = limit;
+    low.rlim_cur = 256;
+    DURE_REQUIRE(setrlimit(RLIMIT_NOFILE, &low) == 0);
+    actor_open(&client, DURE_FAMILY_IPV4);
+    size_t filled = fill_descriptors(fds, 0);
+    DURE_CHECK_ERR(dure_iocp_socket_open(r.core, DURE_FAMILY_IPV4, &late.socket),
+                   DURE_ERR_TOO_MANY_FILES);
+    actor_accept(&listener);
+    actor_connect(&client, &address);
+    RIG_UNTIL(&r, listener.completed[DURE_IOCP_ACCEPT] == 1);
+    DURE_CHECK_ERR(listener.status[DURE_IOCP_ACCEPT], DURE_ERR_TOO_MANY_FILES);
+    for (size_t i = 0; i < filled; i++) {
+        (void)close(fds[i]);
+    }
+    DURE_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    listener.accept_into = &server;
+    actor_accept(&listener);
+    late.socket = NULL;
+    actor_connect(&late, &address);
+    RIG_UNTIL(&r, late.completed[DURE_IOCP_CONNECT] == 1 && server.socket != NULL);
+    DURE_CHECK_OK(late.status[DURE_IOCP_CONNECT]);
+    actor_fini(&late);
+    actor_fini(&client);
+    actor_fini(&server);
+    actor_fini(&listener);
+    rig_close(&r);
+}
+
+/* One try of a small life with the n-th allocation failing; false when none failed any more. */
+static bool try_with_failure(size_t nth)
+{
+    dure_iocp_core_config config;
+    dure_sim_world *world = NULL;
+    dure_iocp_core *core = NULL;
+    dure_iocp_socket *listener = NULL;
+    dure_net_address at = rig_loopback();
+    rig r = {0};
+    actor a;
+    rig_config(&config);
+    if (rig_is_sim()) {
+        dure_sim_config sim;
+        dure_sim_config_init(&sim);
+        DURE_REQUIRE_OK(dure_sim_world_create(&sim, &world));
+        config.sim = world;
+    }
+    dure_mem_fail_nth(nth);
+    dure_err err = dure_iocp_core_create(&config, &core);
+    if (err == DURE_OK) {
+        r.core = core;
+        actor_init(&a, &r);
+        err = dure_iocp_socket_open(core, at.family, &listener);
+    }
+    if (err == DURE_OK) {
+        err = dure_iocp_socket_bind(listener, &at);
+    }
+    if (err == DURE_OK) {
+        err = dure_iocp_socket_listen(listener, 4);
+    }
+    if (err == DURE_OK) {
+        err = dure_iocp_socket_local(listener, &at);
+    }
+    if (err == DURE_OK) {
+        err = dure_iocp_accept(listener, actor_event(&a, DURE_IOCP_ACCEPT));
+    }
+    if (err == DURE_OK) {
+        err = dure_iocp_socket_open(core, at.family, &a.socket);
+    }
+    if (err == DURE_OK) {
+        err = dure_iocp_connect(a.socket, actor_event(&a, DURE_IOCP_CONNECT), &at);
+    }
+    if (err == DURE_OK) {
+        err = dure_iocp_timer(core, actor_event(&a, DURE_IOCP_TIMER), 1);
+    }
+    dure_mem_fail_nth(0);
+    DURE_CHECK(err == DURE_OK || err == DURE_ERR_NO_MEMORY);
+    if (core != NULL) {
+        dure_iocp_socket_close(listener);
+        actor_fini(&a);
+        rig_close(&r);
+    }
+    dure_sim_world_destroy(world);
+    return err != DURE_OK;
+}
+
+static void whatever_allocation_fails_nothing_is_left_behind(void)
+{
+    size_t nth = 1;
+    while (nth < 200 && try_with_failure(nth)) {
+        nth++;
+    }
+    DURE_CHECK(nth > 3);
+    DURE_CHECK(nth < 200);
+}
+
+DURE_SUITE(contract_limits, DURE_TEST(the_limit_of_a_core_ends_accepting_until_there_is_room),
+           DURE_TEST(without_descriptors_accepting_ends_and_recovers),
+           DURE_TEST(whatever_allocation_fails_nothing_is_left_behind));
