@@ -15,6 +15,10 @@
 /* A bound for whatever a test waits for: virtual time on sim, real time elsewhere. */
 #define NET_LIMIT_MS 60000u
 
+/* Addresses of the simulated network (iocp/core_sim.h): one never answers, one has no route. */
+#define NET_SILENT_HOST      "192.0.2.1"
+#define NET_UNREACHABLE_HOST "198.51.100.1"
+
 typedef struct net_fixture {
     dure_sim_world *world; /* sim only */
     dure_iocp_core *core;
@@ -22,6 +26,14 @@ typedef struct net_fixture {
 
 /* False where the back end is not to be had here. */
 bool net_fixture_open(net_fixture *fixture, dure_backend_choice backend);
+
+/* The same with at most so many sockets on its core. */
+bool net_fixture_open_limited(net_fixture *fixture, dure_backend_choice backend,
+                              uint32_t sockets_max);
+
+/* A further core of the same world takes the place of the one in a copy of a sim fixture. */
+bool net_fixture_add_core(net_fixture *copy);
+void net_fixture_drop_core(net_fixture *copy);
 
 /* Everything that was started has completed and every socket is closed; then the core ends. */
 void net_fixture_close(net_fixture *fixture);
@@ -58,6 +70,7 @@ typedef struct net_side {
 
     /* what the side does */
     bool echoes;
+    bool is_filtered; /* a greeting of the filter may be queued already */
     bool consumes_nothing;
     bool connects_again;          /* in on_disconnected */
     dure_err disconnects_at_once; /* in on_connected, unless OK */
