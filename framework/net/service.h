@@ -13,9 +13,11 @@
 #include "net/session.h"
 
 typedef struct dure_service_config {
-    const char *name;             /* for logs, such as "clients"; borrowed for the service's life */
-    dure_iocp_core *const *cores; /* array borrowed for the create call; the cores for ever */
-    size_t core_count;            /* at least 1, at most 64 */
+    const char *name; /* for logs, such as "clients"; borrowed for the service's life */
+    /* Array borrowed for the create call. The cores are destroyed after the threads of all of them
+     * have ended: one may be posting to another until then. */
+    dure_iocp_core *const *cores;
+    size_t core_count;                     /* at least 1, at most 64 */
     const dure_session_handlers *handlers; /* all set; borrowed for the service's life */
     void *context;                         /* dure_service_context */
     const dure_filter_factory *filter;     /* NULL: identity */
@@ -66,7 +68,8 @@ void dure_service_destroy(dure_service *service);
 
 /*
  * Queues a copy for a session of any worker.
- * Fails: STALE where that can be told at once, NO_MEMORY. A later failure (the session ended, the
+ * Fails: STALE where that can be told at once, NO_MEMORY, OVERLOADED (64 MiB are on their way to
+ *        that worker). A later failure (the session ended, the
  *        queue was full) ends in the drop of these bytes, counted in dure_service_counters.
  * Thread: any.
  */

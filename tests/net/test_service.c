@@ -323,9 +323,12 @@ static void crowd_close(test_crowd *crowd)
     DURE_CHECK_EQ(atomic_load(&crowd->disconnected), SESSIONS);
     DURE_CHECK_EQ(atomic_load(&crowd->client_ends), SESSIONS);
     for (size_t i = 0; i < WORKERS; i++) {
-        dure_iocp_counters counters;
         dure_iocp_core_stop(crowd->cores[i]);
         dure_thread_join(crowd->threads[i]);
+    }
+    /* Only now: one worker may have been posting to another's core until it ended. */
+    for (size_t i = 0; i < WORKERS; i++) {
+        dure_iocp_counters counters;
         dure_iocp_core_counters(crowd->cores[i], &counters);
         DURE_CHECK_EQ(counters.started, counters.completed);
         DURE_CHECK_EQ(counters.sockets_opened, counters.sockets_closed);
