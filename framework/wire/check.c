@@ -20,6 +20,7 @@ void dure_check_init(dure_check *check, size_t bytes_max)
     memset(check, 0, sizeof *check);
     check->_bytes_max = bytes_max;
     check->_left[0] = 1;
+    check->_pending = 1;
 }
 
 static uint64_t head_be(const uint8_t *at, unsigned bytes)
@@ -129,12 +130,19 @@ static int check_leave(dure_check *check)
     return 0;
 }
 
-/* The bytes that one head promises must fit into what the message may still have. */
-static dure_err check_budget(const dure_check *check, const check_head *head)
+static uint64_t check_room(const dure_check *check)
 {
-    uint64_t room = check->_bytes_max - check->_walked;
-    uint64_t promised = head->bytes + head->payload + head->objects;
+    return check->_bytes_max > check->_walked ? check->_bytes_max - check->_walked : 0;
+}
+
+/* What a head promises, and what was promised before it and is still due, must fit into the bytes
+ * that the message may still have. */
+static dure_err check_budget(dure_check *check, const check_head *head)
+{
+    uint64_t room = check_room(check);
+    uint64_t promised = head->bytes + head->payload + head->objects + check->_pending - 1;
     if (promised <= room) {
+        check->_pending += head->objects - 1;
         return DURE_OK;
     }
     return head->is_container && head->bytes <= room ? DURE_ERR_TOO_MANY_ELEMENTS
@@ -167,6 +175,9 @@ dure_err dure_check_feed(dure_check *check, const uint8_t *data, size_t len, siz
         }
         check_head head;
         err = head_read(data + at, len - at, &head);
+        if (err == DURE_ERR_MORE && len - at >= check_room(check)) {
+            err = DURE_ERR_TOO_LARGE; /* what is missing of the head has no room any more */
+        }
         if (err != DURE_OK) {
             break;
         }
@@ -188,15 +199,22 @@ dure_err dure_check_feed(dure_check *check, const uint8_t *data, size_t len, siz
     return err;
 }
 
-dure_err dure_check_object(const uint8_t *data, size_t len, size_t *out_len)
+dure_err dure_check_objects(const uint8_t *data, size_t len, unsigned count, size_t *out_len)
 {
     dure_check check;
     size_t consumed = 0;
     dure_check_init(&check, len);
+    check._left[0] = count;
+    check._pending = count;
     dure_err err = dure_check_feed(&check, data, len, &consumed);
     if (err == DURE_OK) {
         *out_len = consumed;
         return DURE_OK;
     }
     return err == DURE_ERR_MORE || err == DURE_ERR_TOO_LARGE ? DURE_ERR_MALFORMED : err;
+}
+
+dure_err dure_check_object(const uint8_t *data, size_t len, size_t *out_len)
+{
+    return dure_check_objects(data, len, 1, out_len);
 }

@@ -11,9 +11,9 @@
 #include "wire/limits.h"
 #include "wire/packer.h"
 
-#define FRAME_LENGTH_BYTES 5  /* the length counts what follows it */
-#define FRAME_META_AT      31 /* where the meta map starts */
-#define FRAME_META_KEY_MAX 5  /* the keys that docs/wire.md gives away */
+#define FRAME_LENGTH_BYTES 5    /* the length counts what follows it */
+#define FRAME_META_AT      31   /* where the meta map starts */
+#define FRAME_META_KEY_MAX 0x7f /* keys are positive fixints */
 
 const char *dure_frame_kind_name(dure_frame_kind kind)
 {
@@ -28,7 +28,7 @@ const char *dure_frame_kind_name(dure_frame_kind kind)
     }
 }
 
-static uint64_t frame_load(const uint8_t *at, unsigned bytes)
+static inline uint64_t frame_load(const uint8_t *at, unsigned bytes)
 {
     uint64_t value = 0;
     for (unsigned i = 0; i < bytes; i++) {
@@ -58,20 +58,21 @@ static bool frame_has_call_id(dure_frame_kind kind)
            kind == DURE_FRAME_CANCEL;
 }
 
-/* One pass over the meta map: small integer keys that are known, any values. */
+/* The meta map of bytes that were walked already: its keys are small integers. What a key that is
+ * not known here says is skipped, as a field that is not known is. */
 static dure_err frame_meta(const uint8_t *data, size_t len, dure_slice *out_meta)
 {
     dure_cursor cursor = dure_cursor_of(data, len);
     uint32_t pairs = 0;
     dure_err err = dure_cursor_map(&cursor, &pairs);
     if (err != DURE_OK) {
-        return err == DURE_ERR_BAD_REQUEST ? DURE_ERR_NOT_CANONICAL : err;
+        return DURE_ERR_NOT_CANONICAL;
     }
     for (uint32_t i = 0; i < pairs; i++) {
-        uint32_t key = 0;
-        if (dure_cursor_u32(&cursor, &key) != DURE_OK || key == 0 || key > FRAME_META_KEY_MAX) {
+        if (*cursor.at == 0 || *cursor.at > FRAME_META_KEY_MAX) {
             return DURE_ERR_PROTOCOL;
         }
+        cursor.at++;
         err = dure_cursor_skip(&cursor);
         if (err != DURE_OK) {
             return err;
@@ -96,25 +97,30 @@ static dure_err frame_rules(const dure_frame *frame)
     return DURE_OK;
 }
 
+/* Meta and body are walked under one budget, so that neither multiplies what the other may cost. */
 static dure_err frame_body(const uint8_t *data, size_t len, dure_frame *frame)
 {
-    size_t meta_len = 1;
-    frame->meta = (dure_slice){NULL, 0};
-    if (data[FRAME_META_AT] != 0x80) {
-        dure_err err = frame_meta(data + FRAME_META_AT, len - FRAME_META_AT, &frame->meta);
-        if (err != DURE_OK) {
-            return err;
-        }
-        meta_len = frame->meta.len;
-    }
-    frame->body.data = data + FRAME_META_AT + meta_len;
-    frame->body.len = len - FRAME_META_AT - meta_len;
-    size_t object_len = 0;
-    dure_err err = dure_check_object(frame->body.data, frame->body.len, &object_len);
+    const bool has_meta = data[FRAME_META_AT] != 0x80;
+    size_t at = has_meta ? FRAME_META_AT : FRAME_META_AT + 1;
+    size_t walked = 0;
+    dure_err err = dure_check_objects(data + at, len - at, has_meta ? 2 : 1, &walked);
     if (err != DURE_OK) {
         return err;
     }
-    return object_len == frame->body.len ? DURE_OK : DURE_ERR_MALFORMED;
+    if (walked != len - at) {
+        return DURE_ERR_MALFORMED;
+    }
+    frame->meta = (dure_slice){NULL, 0};
+    if (has_meta) {
+        err = frame_meta(data + at, len - at, &frame->meta);
+        if (err != DURE_OK) {
+            return err;
+        }
+        at += frame->meta.len;
+    }
+    frame->body.data = data + at;
+    frame->body.len = len - at;
+    return DURE_OK;
 }
 
 dure_err dure_frame_decode(const uint8_t *data, size_t len, size_t frame_max, dure_frame *out_frame,
@@ -127,10 +133,11 @@ dure_err dure_frame_decode(const uint8_t *data, size_t len, size_t frame_max, du
     if (len < FRAME_LENGTH_BYTES) {
         return DURE_ERR_MORE;
     }
-    size_t whole = FRAME_LENGTH_BYTES + (size_t)frame_load(data + 1, 4);
-    if (whole > frame_max) {
+    const uint64_t following = frame_load(data + 1, 4);
+    if (frame_max < FRAME_LENGTH_BYTES || following > frame_max - FRAME_LENGTH_BYTES) {
         return DURE_ERR_TOO_LARGE;
     }
+    const size_t whole = FRAME_LENGTH_BYTES + (size_t)following;
     if (whole < DURE_FRAME_HEADER_BYTES + 1) {
         return DURE_ERR_NOT_CANONICAL;
     }

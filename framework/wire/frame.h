@@ -47,7 +47,7 @@ typedef struct dure_frame {
 
 /*
  * Finds one frame at the start of data and checks it whole: canonical header, length against
- * frame_max (bytes of the whole frame), meta keys, and the body by the walk of wire/check.h.
+ * frame_max (bytes of the whole frame), meta keys, meta and body by one walk of wire/check.h.
  * out_frame points into data; out_len is the length of the whole frame.
  * Fails: MORE (not complete yet; out_len says how many bytes are needed at least), TOO_LARGE,
  *        NOT_CANONICAL, MALFORMED, TOO_DEEP, TOO_MANY_ELEMENTS, PROTOCOL (a request with 0 ms left,
