@@ -14,7 +14,9 @@
  *   5. Bytes of a RECV are lent until dispatch returns. An idle RECV pins no buffer.
  *   6. Cancel only asks: the completion tells what happened, and it may be a success.
  *   7. Except where it says "any", a function is called on the core's own thread: the one in
- *      dure_iocp_core_run, or before it starts, the one that created the core.
+ *      dure_iocp_core_run, or before it starts, the one that created the core. A core passes from
+ *      one thread to another only while none of its operations is in the kernel: before its first
+ *      round, or when the ledger is empty (an io_uring belongs to one thread).
  */
 #ifndef DURE_IOCP_CORE_H
 #define DURE_IOCP_CORE_H

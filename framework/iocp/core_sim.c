@@ -515,6 +515,7 @@ static void socket_leave(sim_socket *socket, bool reset)
 static void backlog_refuse_first(sim_socket *listener)
 {
     dure_list *node = dure_list_pop_front(&listener->backlog);
+    DURE_ASSERT(node != NULL);
     sim_socket *socket = DURE_CONTAINER_OF(node, sim_socket, backlog_node);
     listener->backlog_count--;
     socket_leave(socket, true);
@@ -755,6 +756,7 @@ static void try_accept(sim_core *core, sim_socket *listener)
             return;
         }
         dure_list *node = dure_list_pop_front(&listener->backlog);
+        DURE_ASSERT(node != NULL);
         sim_socket *socket = DURE_CONTAINER_OF(node, sim_socket, backlog_node);
         listener->backlog_count--;
         dure_iocp_socket_init(&socket->base, &core->base, listener->base.family,
