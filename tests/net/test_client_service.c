@@ -3,6 +3,7 @@
  * ClientService: failures are told, redials keep their pauses, names are looked up, and it ends
  * from wherever it stands.
  */
+#include "base/mem.h"
 #include "net_fixture.h"
 
 /* A client service with its own config, not started. */
@@ -240,6 +241,36 @@ static void a_service_that_never_started_is_just_destroyed(void)
     net_fixture_close(&fixture);
 }
 
+static void making_one_without_memory_holds_nothing(void)
+{
+    net_fixture fixture;
+    net_side side = {0};
+    dure_service_config config;
+    dure_client_service_config client;
+    dure_net_address address;
+    size_t failures = 0;
+    DURE_REQUIRE(net_fixture_open(&fixture, DURE_BACKEND_SIM));
+    net_side_config(&fixture, &side, &config);
+    client_config(&client, "localhost", 9);
+    client.session_count = 3;
+    DURE_REQUIRE_OK(dure_net_address_parse("127.0.0.1:0", &address));
+    for (size_t n = 1; n < 20; n++) {
+        for (int kind = 0; kind < 2; kind++) {
+            side.service = NULL;
+            dure_mem_fail_nth(n);
+            dure_err err = kind == 0 ? dure_client_service_create(&config, &client, &side.service)
+                                     : dure_server_service_create(&config, &address, &side.service);
+            dure_mem_fail_nth(0);
+            DURE_CHECK(err == DURE_OK || err == DURE_ERR_NO_MEMORY);
+            DURE_CHECK((err == DURE_OK) == (side.service != NULL));
+            failures += err != DURE_OK;
+            dure_service_destroy(side.service);
+        }
+    }
+    DURE_CHECK(failures >= 6);
+    net_fixture_close(&fixture);
+}
+
 static void impossible_configs_are_refused(void)
 {
     net_fixture fixture;
@@ -274,4 +305,5 @@ DURE_SUITE(net_client_service, DURE_TEST(a_failed_connect_is_told_with_its_cause
            DURE_TEST(a_disconnect_while_connecting_is_a_failed_connect),
            DURE_TEST(it_ends_from_every_state),
            DURE_TEST(a_service_that_never_started_is_just_destroyed),
+           DURE_TEST(making_one_without_memory_holds_nothing),
            DURE_TEST(impossible_configs_are_refused));

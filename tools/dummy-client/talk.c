@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "tools/dummy-client/client.h"
+#include "wire/cursor.h"
 
 #define PAUSE_MS 1000u
 
@@ -82,10 +83,26 @@ static void on_connect_failed(dure_session *session, dure_err cause)
     }
 }
 
+/* [code, name, text], as docs/wire.md has it. */
+static void talk_print_error(dure_slice bytes)
+{
+    dure_cursor cursor = dure_cursor_of(bytes.data, bytes.len);
+    uint32_t count = 0;
+    uint64_t code = 0;
+    dure_str name = {NULL, 0};
+    dure_str text = {NULL, 0};
+    if (dure_cursor_array(&cursor, &count) != DURE_OK ||
+        dure_cursor_u64(&cursor, &code) != DURE_OK || dure_cursor_str(&cursor, &name) != DURE_OK ||
+        dure_cursor_str(&cursor, &text) != DURE_OK) {
+        name = dure_str_of("an error of another form");
+    }
+    fprintf(stderr, "dummy-client: echo: %.*s %.*s\n", DURE_STR_ARG(name), DURE_STR_ARG(text));
+}
+
 static dure_err talk_hear(talk *self, const dummy_answer *answer)
 {
     if (answer->is_error) {
-        fprintf(stderr, "dummy-client: the call failed\n");
+        talk_print_error(answer->bytes);
         return DURE_ERR_PROTOCOL;
     }
     printf("%.*s\n", (int)answer->bytes.len, (const char *)answer->bytes.data);
