@@ -389,12 +389,14 @@ void dure_request_fail_code(dure_request *request, uint32_t code, const char *na
 
 void dure_request_fail(dure_request *request, dure_err err, const char *text, ...)
 {
-    char line[DURE_RPC_ERROR_TEXT_MAX];
+    char line[DURE_RPC_ERROR_TEXT_MAX] = "";
     va_list args;
     DURE_ASSERT(err != DURE_OK);
-    va_start(args, text);
-    (void)vsnprintf(line, sizeof line, text != NULL ? text : "", args);
-    va_end(args);
+    if (text != NULL) {
+        va_start(args, text);
+        (void)vsnprintf(line, sizeof line, text, args);
+        va_end(args);
+    }
     if (line[0] == '\0') {
         (void)snprintf(line, sizeof line, "%s", dure_err_text(err));
     }

@@ -54,6 +54,7 @@ static void node_next_job(dure_node *node)
 static void node_on_job(dure_node *node)
 {
     dure_list *first = dure_list_pop_front(&node->jobs);
+    DURE_ASSERT(first != NULL);
     node_job *job = DURE_CONTAINER_OF(first, node_job, in_line);
     job->done(node, job->ctx);
     dure_mem_free(job);
