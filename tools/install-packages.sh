@@ -29,9 +29,10 @@ liburing-dev       run   the uring back end
 libssl-dev         run   the proof of the link handshake (HMAC-SHA256)
 libsqlite3-dev     run   the db node's storage
 libxxhash-dev      run   hashes room names
+uthash-dev         run   the hash tables of the shipped nodes
+python3-msgpack    run   the clients of the demo, and of the tests: one that no one here wrote
 libcunit1-dev      test  unit tests
 libseccomp-dev     test  forbids io_uring to show the way back to epoll
-python3-msgpack    test  a client that no one here wrote
 sqlite3            test  looks into the db node's file from outside
 graphviz           test  draws what "dure graph" prints
 clang-format       test  the audit compares the layout

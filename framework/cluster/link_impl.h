@@ -123,7 +123,7 @@ void dure_link_conn_end(dure_link_conn *conn, dure_err cause, const char *text, 
 /* Asks whether the process behind an UP connection lives. */
 void dure_link_conn_probe(dure_link_conn *conn, dure_link_conn *challenger);
 
-dure_err dure_link_conn_send(dure_link_conn *conn, dure_slice frame);
+DURE_CHECKED dure_err dure_link_conn_send(dure_link_conn *conn, dure_slice frame);
 
 /* ---- link.c ---- */
 

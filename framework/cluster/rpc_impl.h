@@ -109,20 +109,21 @@ struct dure_rpc {
 void dure_rpc_defer(dure_rpc *rpc);
 
 /* Whether bytes may go out as a body: one object within what the other end will accept. */
-dure_err dure_rpc_check_body(dure_slice body);
+DURE_CHECKED dure_err dure_rpc_check_body(dure_slice body);
 
 /* ---- request.c ---- */
 
 const dure_method *dure_rpc_find_method(const dure_rpc *rpc, uint32_t number);
 
 /* Frames of kinds request, notify and cancel. Not OK: the peer broke the protocol. */
-dure_err dure_rpc_on_request(dure_rpc_peer *peer, const dure_frame *frame);
-dure_err dure_rpc_on_notify(dure_rpc_peer *peer, const dure_frame *frame);
+DURE_CHECKED dure_err dure_rpc_on_request(dure_rpc_peer *peer, const dure_frame *frame);
+DURE_CHECKED dure_err dure_rpc_on_notify(dure_rpc_peer *peer, const dure_frame *frame);
 void dure_rpc_on_cancel(dure_rpc_peer *peer, const dure_frame *frame);
 
 /* Queues a request of this node to itself. call_id 0: a notify. */
-dure_err dure_rpc_queue_local(dure_rpc *rpc, uint64_t call_id, uint32_t method, uint64_t subject,
-                              uint32_t left_ms, dure_slice body, dure_request **out_request);
+DURE_CHECKED dure_err dure_rpc_queue_local(dure_rpc *rpc, uint64_t call_id, uint32_t method,
+                                           uint64_t subject, uint32_t left_ms, dure_slice body,
+                                           dure_request **out_request);
 
 /* The caller is gone: nobody wants the answer. */
 void dure_request_cancel(dure_request *request);

@@ -67,6 +67,6 @@ void dure_spare_fd_refuse(int *spare_fd, int listener_fd);
 bool dure_accept_error_is_passing(int system_error);
 
 /* errno of an operation on a connection as its status. */
-dure_err dure_connection_error(int system_error);
+DURE_CHECKED dure_err dure_connection_error(int system_error);
 
 #endif

@@ -10,13 +10,12 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "net/address.h"
+#include "node/exit_codes.h"
 #include "node/node_impl.h"
 #include "node/process.h"
 
 #define NODE_WATCH_MS      250u
 #define NODE_STOP_WATCH_MS 10u
-#define NODE_EXIT_FAILED   1
-#define NODE_EXIT_CONFIG   78 /* EX_CONFIG of sysexits.h */
 
 static void node_set_state(dure_node *node, node_state state)
 {
@@ -220,7 +219,7 @@ static void node_on_duplicate(dure_rpc *rpc, void *state)
     (void)rpc;
     dure_log_write(node->config.log, DURE_LOG_ERROR, "node", "DUPLICATE_ID", "id=%s",
                    node->self->id);
-    node->exit_code = NODE_EXIT_CONFIG;
+    node->exit_code = DURE_EXIT_CONFIG;
     node_begin_stop(node);
 }
 
@@ -397,7 +396,7 @@ dure_err dure_node_start(dure_node *node)
     node_set_state(node, NODE_RUNNING);
     if (err != DURE_OK) {
         /* What is open already ends as it would at a stop; on_ended tells. */
-        node->exit_code = NODE_EXIT_FAILED;
+        node->exit_code = DURE_EXIT_FAILED;
         node_set_state(node, NODE_STOPPING);
         node_close(node);
         return err;
@@ -439,7 +438,7 @@ void dure_node_fail(dure_node *node, dure_err err, const char *why)
     char quoted[512];
     dure_log_write(node->config.log, DURE_LOG_ERROR, "node", "NODE_FAILED", "cause=%s why=%s",
                    dure_err_name(err), dure_log_quote(why, strlen(why), quoted, sizeof quoted));
-    node->exit_code = NODE_EXIT_FAILED;
+    node->exit_code = DURE_EXIT_FAILED;
     dure_node_stop(node);
 }
 

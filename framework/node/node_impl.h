@@ -70,12 +70,12 @@ extern const dure_method *const node_builtin_methods;
 uint64_t node_builtin_schema_hash(void);
 
 /* client_port.c */
-dure_err node_client_port_create(dure_node *node);
+DURE_CHECKED dure_err node_client_port_create(dure_node *node);
 
 /* admin.c */
-dure_err node_admin_create(dure_node *node);
+DURE_CHECKED dure_err node_admin_create(dure_node *node);
 /* Listens and writes the file that says where and with which token. */
-dure_err node_admin_start(dure_node *node);
+DURE_CHECKED dure_err node_admin_start(dure_node *node);
 void node_admin_forget(dure_node *node);
 
 /* work.c: jobs and delays */

@@ -13,6 +13,7 @@
 #define PORT_QUEUE_SOFT_BYTES  (256u * 1024u)  /* over it for PORT_SLOW_MS: cut as SLOW */
 #define PORT_QUEUE_HARD_BYTES  (1024u * 1024u) /* cut as SLOW at once */
 #define PORT_SLOW_MS           5000u
+#define PORT_CLOSE_MS          1000u /* for a farewell to be read */
 #define PORT_SCRATCH_BYTES_MAX (2u * 1024u * 1024u)
 
 struct node_port {
@@ -428,6 +429,7 @@ dure_err node_port_start(node_port *port, const dure_net_address *address)
     config.sessions_max = port->config.connections_max;
     config.send_queue_max = PORT_QUEUE_HARD_BYTES;
     config.recv_rest_max = DURE_WIRE_CLIENT_MESSAGE_MAX * 2;
+    config.close_ms = PORT_CLOSE_MS;
     config.on_closed = port_on_service_closed;
     dure_err err = dure_server_service_create(&config, address, &port->service);
     if (err != DURE_OK) {

@@ -7,12 +7,9 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -139,28 +136,5 @@ void dure_folder_unlock(void *lock)
     if (lock != NULL) {
         (void)close(*(int *)lock);
         dure_mem_free(lock);
-    }
-}
-
-void dure_service_manager_notify(const char *state)
-{
-    const char *path = getenv("NOTIFY_SOCKET");
-    struct sockaddr_un address;
-    memset(&address, 0, sizeof address);
-    address.sun_family = AF_UNIX;
-    if (path == NULL || path[0] == '\0' || strlen(path) >= sizeof address.sun_path) {
-        return;
-    }
-    memcpy(address.sun_path, path, strlen(path));
-    if (address.sun_path[0] == '@') {
-        address.sun_path[0] = '\0'; /* the abstract namespace, unix(7) */
-    }
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0) {
-        socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-        ssize_t ignored =
-            sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address, size);
-        (void)ignored; /* nobody to tell */
-        (void)close(fd);
     }
 }

@@ -159,7 +159,7 @@ static dure_err save_apply(db_op *op, db_store *store)
 static void save_reply(db_op *op)
 {
     if (!op_failed(op, "player", ((place_op *)op)->player)) {
-        dure_request_reply(op->request, (dure_slice){NULL, 0});
+        db_reply_save(op->request);
     }
 }
 

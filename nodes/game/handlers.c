@@ -363,7 +363,7 @@ static void on_leave(dure_request *request, const game_leave_params *in, void *s
     world_player *player = world_find(g->world, in->player);
     /* A newer session of the same player is not the one that leaves. */
     if (player == NULL || player->epoch > in->epoch) {
-        dure_request_reply(request, (dure_slice){NULL, 0});
+        game_reply_leave(request);
         return;
     }
     game_save_and_leave(g, player, request);

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "db.schema.h"
+#include "game.schema.h"
 
 typedef struct save_ctx {
     game *g;
@@ -28,7 +29,7 @@ static void leave_answer(dure_request *request, dure_err status)
         return;
     }
     if (status == DURE_OK) {
-        dure_request_reply(request, (dure_slice){NULL, 0});
+        game_reply_leave(request);
     } else {
         dure_request_fail(request, DURE_ERR_UNAVAILABLE, "the place could not be saved: %s",
                           dure_err_text(status));

@@ -3,14 +3,18 @@
  * The subcommands of `dure`: each takes its own argc and argv (argv[0] is its name) and returns the
  * exit code.
  */
-#ifndef DURE_TOOLS_COMMANDS_H
-#define DURE_TOOLS_COMMANDS_H
+#ifndef DURE_TOOLS_DURE_COMMANDS_H
+#define DURE_TOOLS_DURE_COMMANDS_H
 
-#define DURE_EXIT_OK     0
-#define DURE_EXIT_FAILED 1  /* the operation failed */
-#define DURE_EXIT_USAGE  2  /* the command line is wrong */
-#define DURE_EXIT_CONFIG 78 /* the configuration is wrong (EX_CONFIG of sysexits.h) */
+#include "node/exit_codes.h"
 
+int dure_cmd_check(int argc, char **argv);
+int dure_cmd_graph(int argc, char **argv);
+int dure_cmd_call(int argc, char **argv);
 int dure_cmd_dev(int argc, char **argv);
+int dure_cmd_down(int argc, char **argv);
+int dure_cmd_node(int argc, char **argv);
+int dure_cmd_status(int argc, char **argv);
+int dure_cmd_up(int argc, char **argv);
 
 #endif

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""A cluster of the demo's processes on free ports with data in a temporary folder, for tests that kill them."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+from rpc_py import until_true  # noqa: E402
+
+NODES = {"gateway-1": "dure-gateway", "game-1": "dure-game", "game-2": "dure-game", "db-1": "dure-db"}
+
+
+def free_ports(count):
+    """Ports outside the range that the system gives to dialled connections, free at this moment."""
+    found = []
+    port = 20000 + os.getpid() % 8000
+    while len(found) < count:
+        port += 1
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                found.append(port)
+            except OSError:
+                pass
+    return found
+
+
+class Cluster:
+    def __init__(self, bin_folder, launcher=()):
+        self.bin = bin_folder
+        self.launcher = list(launcher)
+        self.data = tempfile.mkdtemp(prefix="dure-test-")
+        self.log = open(os.path.join(self.data, "log.txt"), "ab")
+        self.processes = {}
+        ports = free_ports(5)
+        self.client_port = ports[0]
+        sets = ["data=%s" % self.data, "nodes[0].client_port=%d" % ports[0]]
+        sets += ["nodes[%d].link_port=%d" % (i, ports[1 + i]) for i in range(4)]
+        self.environment = dict(os.environ, DURE_SET=";".join(sets))
+        self.config = os.path.join(ROOT, "config", "demo.json")
+
+    def start(self, node):
+        command = self.launcher + [os.path.join(self.bin, NODES[node])]
+        command += ["--config", self.config, "--node", node]
+        self.processes[node] = subprocess.Popen(
+            command, env=self.environment, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+
+    def start_all(self, order=("gateway-1", "game-1", "game-2", "db-1")):
+        for node in order:
+            self.start(node)
+        until_true("all nodes up and linked", self.is_linked, 20)
+
+    def is_linked(self):
+        answer = self.dure("status", "--json")
+        return answer.returncode == 0 and "DOWN" not in answer.stdout and "NOT_UP" not in answer.stdout
+
+    def dure(self, command, *arguments):
+        return subprocess.run(
+            [os.path.join(self.bin, "dure"), command, self.config, *arguments],
+            env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
+
+    def kill(self, node):
+        self.processes[node].kill()
+        self.processes[node].wait(10)
+
+    def stop(self, node, timeout=20):
+        self.processes[node].send_signal(signal.SIGTERM)
+        return self.processes[node].wait(timeout)
+
+    def log_text(self):
+        with open(os.path.join(self.data, "log.txt"), errors="replace") as file:
+            return file.read()
+
+    def close(self, failed):
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.kill()
+                process.wait(10)
+        self.log.close()
+        if failed:
+            print("---- the nodes' log ----")
+            print(self.log_text()[-20000:])
+        shutil.rmtree(self.data, ignore_errors=True)
+
+
+def run(story, bin_folder, launcher=()):
+    """Runs a story with a cluster of its own; the exit code of a test."""
+    cluster = Cluster(bin_folder, launcher)
+    failed = True
+    try:
+        story(cluster)
+        failed = False
+    finally:
+        cluster.close(failed)
+    return 0

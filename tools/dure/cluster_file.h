@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What several subcommands do with a configuration: load it with its mistakes printed, read common
+ * options, find a node's admin channel, talk over it.
+ */
+#ifndef DURE_TOOLS_DURE_CLUSTER_FILE_H
+#define DURE_TOOLS_DURE_CLUSTER_FILE_H
+
+#include "cluster/registry.h"
+#include "cluster/registry_report.h"
+#include "node/rpc_client.h"
+
+#define CLUSTER_SETS_MAX 256
+
+/* The options of the subcommands that take a FILE. */
+typedef struct cluster_options {
+    const char *command; /* set before cluster_parse */
+    const char *help;    /* set before cluster_parse */
+    const char *allowed; /* letters of the options it takes: j: --json, l: --login, n: --node,
+                          * t: --timeout, w: --show, d: --dot, p: --ports */
+    const char *file;
+    const char *arguments[3]; /* those behind FILE */
+    int argument_count;
+    const char *sets[CLUSTER_SETS_MAX];
+    size_t set_count;
+    bool as_json;
+    bool as_dot;
+    bool as_ports;
+    bool with_values;
+    const char *login;
+    const char *node_id;
+    uint32_t timeout_ms;
+} cluster_options;
+
+/*
+ * Reads a command line with FILE and from argument_min to argument_max arguments behind it. True:
+ * go on. False: *out_exit is the exit code; help or a message has been printed.
+ */
+bool cluster_parse(cluster_options *options, int argc, char **argv, int argument_min,
+                   int argument_max, int *out_exit);
+
+/* Loads FILE with --set and the environment; says what there is to say in the report, which the
+ * caller ends. Returns an exit code. */
+int cluster_read(const cluster_options *options, dure_registry **out_registry,
+                 dure_registry_report *report);
+
+/* Mistakes and warnings, on stderr. */
+void cluster_print_report(const dure_registry_report *report);
+
+/*
+ * Loads FILE with --set and the environment; mistakes and warnings go to stderr. Returns an exit
+ * code.
+ */
+int cluster_load(const cluster_options *options, dure_registry **out_registry);
+
+typedef struct cluster_admin {
+    uint16_t port;
+    uint64_t pid;
+    char token[128];
+} cluster_admin;
+
+/* Reads <data>/<node>/admin.json. Fails: NOT_FOUND (the node does not run), SYNTAX, PERMISSION. */
+DURE_CHECKED dure_err cluster_find_admin(const dure_registry *registry, const char *node_id,
+                                         cluster_admin *out_admin);
+
+/* Connects to a node's admin port and authenticates. Fails: as cluster_find_admin, REFUSED, what
+ * the connect said. */
+DURE_CHECKED dure_err cluster_open_admin(const dure_registry *registry, const char *node_id,
+                                         cluster_admin *out_admin, dure_rpc_client **out_client);
+
+/* Calls an admin method without parameters. Fails: as dure_rpc_client_call. */
+DURE_CHECKED dure_err cluster_call_admin(dure_rpc_client *client, const char *method,
+                                         dure_rpc_answer *out_answer);
+
+#define CLUSTER_TIMEOUT_MS 5000u
+
+#endif
