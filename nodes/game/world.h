@@ -7,6 +7,8 @@
 #ifndef DURE_NODES_GAME_WORLD_H
 #define DURE_NODES_GAME_WORLD_H
 
+/* uthash's own choice falls through its cases, which clang objects to. */
+#define HASH_FUNCTION(key, len, hash) HASH_OAT(key, len, hash)
 #include <uthash.h>
 
 #include "base/buf.h"

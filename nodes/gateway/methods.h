@@ -6,6 +6,8 @@
 #ifndef DURE_NODES_GATEWAY_METHODS_H
 #define DURE_NODES_GATEWAY_METHODS_H
 
+/* uthash's own choice falls through its cases, which clang objects to. */
+#define HASH_FUNCTION(key, len, hash) HASH_OAT(key, len, hash)
 #include <uthash.h>
 
 #include "cluster/rpc.h"
