@@ -444,7 +444,8 @@ void dure_link_set_down(dure_link *link, dure_link_conn *conn, dure_err cause)
     dure_links *links = link->links;
     DURE_ASSERT(link->conn == conn);
     link->conn = NULL;
-    link->handed_bytes = conn->sent_bytes;
+    link->handed_bytes =
+        conn->is_flushed ? conn->queued_bytes : dure_session_handed_bytes(conn->session);
     links->counters.down++;
     dure_log_write(log_of(links), DURE_LOG_INFO, TOPIC, "LINK_DOWN", "peer=%s cause=%s",
                    link->node->id, dure_err_name(cause));

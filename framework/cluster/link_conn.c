@@ -226,7 +226,7 @@ void dure_link_conn_end(dure_link_conn *conn, dure_err cause, const char *text, 
     } else {
         conn_say_goodbye(conn, cause, text);
         /* What is queued still leaves, so nothing of it can be called unsent. */
-        conn->sent_bytes = conn->queued_bytes;
+        conn->is_flushed = true;
         dure_session_disconnect(conn->session, cause);
     }
     conn_finish(conn, cause, text);
@@ -557,14 +557,6 @@ static void dialled_on_connect_failed(dure_session *session, dure_err cause)
     dure_link_dial_ended(dure_service_context(dure_session_service(session)), cause, false);
 }
 
-static void conn_on_sent(dure_session *session, size_t bytes)
-{
-    dure_link_conn *conn = dure_session_context(session);
-    if (conn != NULL) {
-        conn->sent_bytes += bytes;
-    }
-}
-
 static void conn_gone(dure_session *session, dure_err cause)
 {
     dure_link_conn *conn = dure_session_context(session);
@@ -593,7 +585,7 @@ const dure_session_handlers dure_link_dialled_handlers = {
     .on_connected = dialled_on_connected,
     .on_connect_failed = dialled_on_connect_failed,
     .on_recv = conn_on_recv,
-    .on_sent = conn_on_sent,
+    .on_sent = dure_session_ignore_sent,
     .on_disconnected = dialled_on_disconnected,
 };
 
@@ -601,6 +593,6 @@ const dure_session_handlers dure_link_accepted_handlers = {
     .on_connected = accepted_on_connected,
     .on_connect_failed = dure_session_ignore_connect_failed,
     .on_recv = conn_on_recv,
-    .on_sent = conn_on_sent,
+    .on_sent = dure_session_ignore_sent,
     .on_disconnected = accepted_on_disconnected,
 };

@@ -57,7 +57,7 @@ struct dure_link_conn {
     dure_link_conn *probed;     /* the other way round */
 
     uint64_t queued_bytes;
-    uint64_t sent_bytes;
+    bool is_flushed; /* it ends gracefully: what is queued still leaves */
 };
 
 struct dure_link {

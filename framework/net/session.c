@@ -126,6 +126,8 @@ static void session_reset(dure_session *session)
     session->is_paused = false;
     session->is_offer_due = false;
     session->in_flight_at = 0;
+    session->sent_total = 0;
+    session->handed_total = 0;
     session->is_out_large = false;
     session->is_in_flight_large = false;
     session->deadline_ns = 0;

@@ -122,6 +122,11 @@ dure_session_state dure_session_state_of(const dure_session *session);
 const char *dure_session_state_name(dure_session_state state);
 bool dure_session_is_connected(const dure_session *session);
 size_t dure_session_send_queue_bytes(const dure_session *session);
+/*
+ * Bytes of this connection that were given to the system, also when it did not say what became of
+ * them; what was queued behind them never left. Also in on_disconnected.
+ */
+uint64_t dure_session_handed_bytes(const dure_session *session);
 /* Milliseconds (core clock) when bytes last came. */
 uint64_t dure_session_last_recv_ms(const dure_session *session);
 const dure_net_address *dure_session_peer(const dure_session *session);

@@ -69,7 +69,9 @@ struct dure_session {
     dure_buf out;       /* queued for the next send */
     dure_buf in_flight; /* being sent */
     size_t in_flight_at;
-    dure_buf plain; /* reserved by the user, not yet through the filter */
+    uint64_t sent_total;   /* bytes of this life that left */
+    uint64_t handed_total; /* of this life, given to the system; they may have left */
+    dure_buf plain;        /* reserved by the user, not yet through the filter */
     bool is_out_large;
     bool is_in_flight_large;
 

@@ -15,6 +15,11 @@ size_t dure_session_send_queue_bytes(const dure_session *session)
     return session->out.len + (session->in_flight.len - session->in_flight_at);
 }
 
+uint64_t dure_session_handed_bytes(const dure_session *session)
+{
+    return session->handed_total;
+}
+
 /* Whether len more bytes may be queued; `out` has its buffer afterwards. */
 static dure_err session_admit(dure_session *session, size_t len)
 {
@@ -151,6 +156,7 @@ void dure_session_flush(dure_session *session)
         dure_session_fail(session, err);
         return;
     }
+    session->handed_total = session->sent_total + slice.len;
     if (session->state == DURE_SESSION_CONNECTED) {
         dure_session_set_deadline(session, session_config(session)->write_stall_ms);
     }
@@ -162,6 +168,7 @@ void dure_session_send_done(dure_session *session, const dure_iocp_event *event)
     DURE_ASSERT(bytes <= session->in_flight.len - session->in_flight_at);
     dure_shard_count(&session->shard->counters.sent_bytes, bytes);
     session->in_flight_at += bytes;
+    session->sent_total += bytes;
     if (session->in_flight_at == session->in_flight.len ||
         session->ending == DURE_SESSION_ENDING_CUT) {
         session_drop_in_flight(session);
