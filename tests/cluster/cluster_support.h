@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Small clusters for tests: nodes of a dure_rpc each, all in one simulated world, with a few
+ * methods to call; and peers that speak whatever bytes they like.
+ */
+#ifndef DURE_TESTS_CLUSTER_SUPPORT_H
+#define DURE_TESTS_CLUSTER_SUPPORT_H
+
+#include "cluster/rpc.h"
+#include "iocp/core_sim.h"
+#include "net/client_service.h"
+#include "wire/frame.h"
+
+#define TEST_NODES_MAX      4
+#define TEST_METHOD(number) (256u + (number))
+
+enum {
+    METHOD_ECHO = 257,
+    METHOD_FAIL,
+    METHOD_HOLD,
+    METHOD_LEFT,
+    METHOD_HOP,
+    METHOD_NOTE,
+    METHOD_ADMIN,
+    METHOD_CUSTOM
+};
+
+typedef struct test_node {
+    struct test_cluster *cluster;
+    const char *id;
+    dure_iocp_core *core;
+    dure_rpc *rpc;
+    int up;
+    int down;
+    int duplicates;
+    int notes;
+    int cancels;
+    bool is_closed;
+    dure_err down_cause;
+    dure_request *held;
+} test_node;
+
+typedef struct test_cluster {
+    dure_sim_world *world;
+    dure_log *log;
+    char log_text[65536];
+    size_t log_len;
+    dure_registry *registry;
+    test_node nodes[TEST_NODES_MAX];
+} test_cluster;
+
+typedef struct test_call {
+    int count;
+    dure_err status;
+    uint32_t code;
+    uint8_t body[64];
+    size_t body_len;
+    char text[160];
+    const dure_registry_node *from;
+} test_call;
+
+/* gateway-1 dials game-1 and game-2, which dial db-1; peer-1 and peer-2 dial each other. */
+void test_cluster_init(test_cluster *cluster, const char *secret);
+/* Closes what runs and checks that each core completed what it started. */
+void test_cluster_fini(test_cluster *cluster);
+
+/* A node of the cluster's registry, or of another that is given. */
+test_node *test_node_start(test_cluster *cluster, const char *id, const dure_registry *registry);
+void test_node_stop(test_node *node);
+/* The process is gone without a word: nothing runs there any more, nothing was said. */
+void test_run(test_cluster *cluster, uint32_t ms);
+bool test_log_has(const test_cluster *cluster, const char *text);
+
+dure_registry *test_registry(const char *name, const char *secret);
+
+void test_on_done(void *ctx, const dure_outcome *outcome);
+dure_call_id test_call_node(test_node *node, const char *to, uint32_t method, uint32_t deadline_ms,
+                            test_call *call);
+
+#endif

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Links in a simulated cluster: the order of starts, redialling, secrets, refusals that both logs
+ * show, two nodes that dial each other, and peers that send what they should not.
+ */
+#include "cluster/cluster_support.h"
+#include "net/server_service.h"
+#include "support/check.h"
+
+static void the_order_of_starts_does_not_matter(void)
+{
+    test_cluster cluster;
+    test_cluster_init(&cluster, NULL);
+    test_node *gateway = test_node_start(&cluster, "gateway-1", NULL);
+    test_run(&cluster, 3000);
+    test_node *game = test_node_start(&cluster, "game-1", NULL);
+    test_run(&cluster, 3000);
+    test_node *db = test_node_start(&cluster, "db-1", NULL);
+    test_run(&cluster, 16000);
+    DURE_CHECK_EQ(gateway->up, 1);
+    DURE_CHECK_EQ(game->up, 2);
+    DURE_CHECK_EQ(db->up, 1);
+    DURE_CHECK(test_log_has(&cluster, "LINK_DIAL_FAILED peer=db-1 cause=CONNECT_REFUSED"));
+    test_cluster_fini(&cluster);
+}
+
+static void a_node_that_comes_back_is_dialled_again(void)
+{
+    test_cluster cluster;
+    test_cluster_init(&cluster, NULL);
+    test_node *game = test_node_start(&cluster, "game-1", NULL);
+    for (int life = 1; life <= 3; life++) {
+        test_node *db = test_node_start(&cluster, "db-1", NULL);
+        test_run(&cluster, 2000);
+        DURE_CHECK_EQ(game->up, life);
+        test_node_stop(db);
+        test_run(&cluster, 500);
+        DURE_CHECK_EQ(game->down, life);
+    }
+    test_cluster_fini(&cluster);
+}
+
+static void a_quiet_link_stays(void)
+{
+    test_cluster cluster;
+    test_cluster_init(&cluster, NULL);
+    test_node *db = test_node_start(&cluster, "db-1", NULL);
+    test_node *game = test_node_start(&cluster, "game-1", NULL);
+    test_run(&cluster, 120000);
+    DURE_CHECK_EQ(game->up, 1);
+    DURE_CHECK_EQ(game->down, 0);
+    DURE_CHECK_EQ(db->down, 0);
+    test_cluster_fini(&cluster);
+}
+
+static void the_same_secret_links(void)
+{
+    test_cluster cluster;
+    test_cluster_init(&cluster, "sesame");
+    test_node *db = test_node_start(&cluster, "db-1", NULL);
+    test_node *game = test_node_start(&cluster, "game-1", NULL);
+    test_run(&cluster, 1000);
+    DURE_CHECK_EQ(game->up, 1);
+    DURE_CHECK_EQ(db->up, 1);
+    test_cluster_fini(&cluster);
+}
+
+static void check_refusal(const char *cluster_name, const char *secret, const char *cause)
+{
+    test_cluster cluster;
+    char by_us[96];
+    char by_peer[96];
+    dure_registry *other = test_registry(cluster_name, secret);
+    test_cluster_init(&cluster, "sesame");
+    test_node *db = test_node_start(&cluster, "db-1", NULL);
+    test_node *game = test_node_start(&cluster, "game-1", other);
+    test_run(&cluster, 50000);
+    (void)snprintf(by_us, sizeof by_us, "by=us cause=%s", cause);
+    (void)snprintf(by_peer, sizeof by_peer, "by=peer cause=%s", cause);
+    DURE_CHECK_EQ(game->up, 0);
+    DURE_CHECK_EQ(db->up, 0);
+    DURE_CHECK(test_log_has(&cluster, "LINK_REFUSED peer=game-1"));
+    DURE_CHECK(test_log_has(&cluster, "LINK_REFUSED peer=db-1"));
+    DURE_CHECK(test_log_has(&cluster, by_us));
+    DURE_CHECK(test_log_has(&cluster, by_peer));
+    dure_rpc_counters counters;
+    dure_rpc_counters_of(game->rpc, &counters);
+    DURE_CHECK_EQ(counters.links_refused, 1); /* the next dial comes after 60 s */
+    test_cluster_fini(&cluster);
+    dure_registry_destroy(other);
+}
+
+static void another_cluster_is_refused_and_both_logs_say_so(void)
+{
+    check_refusal("other", "sesame", "WRONG_CLUSTER");
+}
+
+static void another_secret_is_refused_and_both_logs_say_so(void)
+{
+    check_refusal("test", "barley", "WRONG_PROOF");
+}
+
+static void two_that_dial_each_other_keep_one_link(void)
+{
+    test_cluster cluster;
+    test_call call;
+    test_cluster_init(&cluster, NULL);
+    test_node *first = test_node_start(&cluster, "peer-1", NULL);
+    test_node *second = test_node_start(&cluster, "peer-2", NULL);
+    test_run(&cluster, 30000);
+    DURE_CHECK_EQ(dure_rpc_peer_state(first->rpc, "peer-2"), DURE_PEER_UP);
+    DURE_CHECK_EQ(dure_rpc_peer_state(second->rpc, "peer-1"), DURE_PEER_UP);
+    DURE_CHECK_EQ(first->up - first->down, 1);
+    DURE_CHECK_EQ(second->up - second->down, 1);
+    DURE_CHECK(first->up <= 2);
+    test_call_node(first, "peer-2", METHOD_ECHO, 0, &call);
+    test_run(&cluster, 100);
+    DURE_CHECK_OK(call.status);
+    DURE_CHECK_EQ(call.count, 1);
+    test_cluster_fini(&cluster);
+}
+
+static void a_second_process_of_one_id_is_refused(void)
+{
+    test_cluster cluster;
+    test_call call;
+    dure_registry *other = NULL;
+    dure_registry_builder *builder = NULL;
+    static const char *const dials[] = {"db", NULL};
+    static const char *const nobody[] = {NULL};
+    test_cluster_init(&cluster, NULL);
+    /* the same id, on another port */
+    DURE_REQUIRE_OK(dure_registry_builder_create("test", "var", &builder));
+    DURE_REQUIRE_OK(dure_registry_builder_role(builder, "game", "dure-game", dials));
+    DURE_REQUIRE_OK(dure_registry_builder_role(builder, "db", "dure-db", nobody));
+    DURE_REQUIRE_OK(dure_registry_builder_node(builder, "game-1", "game", "127.0.0.1", 7819, 0));
+    DURE_REQUIRE_OK(dure_registry_builder_node(builder, "db-1", "db", "127.0.0.1", 7821, 0));
+    DURE_REQUIRE_OK(dure_registry_builder_finish(builder, &other));
+    test_node *db = test_node_start(&cluster, "db-1", NULL);
+    test_node *game = test_node_start(&cluster, "game-1", NULL);
+    test_run(&cluster, 1000);
+    test_node *twin = test_node_start(&cluster, "game-1", other);
+    test_run(&cluster, 1500);
+    DURE_CHECK_EQ(twin->duplicates, 1);
+    DURE_CHECK_EQ(twin->up, 0);
+    DURE_CHECK_EQ(game->down, 0);
+    DURE_CHECK_EQ(db->up, 1);
+    test_call_node(game, "db-1", METHOD_ECHO, 0, &call);
+    test_run(&cluster, 100);
+    DURE_CHECK_OK(call.status);
+    test_cluster_fini(&cluster);
+    dure_registry_destroy(other);
+}
+
+/* ---- a peer that sends what it likes ---- */
+
+typedef struct raw_peer {
+    dure_iocp_core *core;
+    dure_service *service;
+    const uint8_t *say;
+    size_t say_len;
+    bool is_connected;
+    bool is_over;
+    bool is_closed;
+    size_t heard;
+} raw_peer;
+
+static raw_peer *raw_of(dure_session *session)
+{
+    return dure_service_context(dure_session_service(session));
+}
+
+static void raw_connected(dure_session *session)
+{
+    raw_peer *raw = raw_of(session);
+    raw->is_connected = true;
+    if (raw->say_len > 0) {
+        DURE_CHECK_OK(dure_session_send(session, raw->say, raw->say_len));
+    }
+}
+
+static dure_err raw_recv(dure_session *session, const uint8_t *data, size_t len,
+                         size_t *out_consumed)
+{
+    (void)data;
+    raw_of(session)->heard += len;
+    *out_consumed = len;
+    return DURE_OK;
+}
+
+static void raw_disconnected(dure_session *session, dure_err cause)
+{
+    (void)cause;
+    raw_of(session)->is_over = true;
+}
+
+static void raw_closed(dure_service *service, void *context)
+{
+    (void)service;
+    ((raw_peer *)context)->is_closed = true;
+}
+
+static bool raw_is_closed(void *ctx)
+{
+    return ((raw_peer *)ctx)->is_closed;
+}
+
+static const dure_session_handlers raw_handlers = {
+    .on_connected = raw_connected,
+    .on_connect_failed = dure_session_ignore_connect_failed,
+    .on_recv = raw_recv,
+    .on_sent = dure_session_ignore_sent,
+    .on_disconnected = raw_disconnected,
+};
+
+/* Says the bytes to db-1 and waits for ms; the connection must be over by then. */
+static void check_cut(const uint8_t *say, size_t len, uint32_t ms, const char *cause)
+{
+    test_cluster cluster;
+    raw_peer raw = {.say = say, .say_len = len};
+    dure_iocp_core_config core;
+    dure_service_config config;
+    dure_client_service_config client;
+    dure_iocp_counters counters;
+    test_cluster_init(&cluster, NULL);
+    test_node *db = test_node_start(&cluster, "db-1", NULL);
+    dure_iocp_core_config_init(&core);
+    core.backend = DURE_BACKEND_SIM;
+    core.sim = cluster.world;
+    DURE_REQUIRE_OK(dure_iocp_core_create(&core, &raw.core));
+    dure_service_config_init(&config);
+    config.name = "raw";
+    config.cores = &raw.core;
+    config.core_count = 1;
+    config.handlers = &raw_handlers;
+    config.context = &raw;
+    config.on_closed = raw_closed;
+    dure_client_service_config_init(&client);
+    client.host = "127.0.0.1";
+    client.port = 7821;
+    client.redial = false;
+    DURE_REQUIRE_OK(dure_client_service_create(&config, &client, &raw.service));
+    DURE_REQUIRE_OK(dure_service_start(raw.service));
+    test_run(&cluster, ms);
+    DURE_CHECK(raw.is_connected);
+    DURE_CHECK(raw.is_over);
+    DURE_CHECK(test_log_has(&cluster, cause));
+    DURE_CHECK_EQ(db->up, 0);
+    dure_service_close(raw.service);
+    DURE_CHECK(dure_sim_run_until(cluster.world, raw_is_closed, &raw, 10000));
+    dure_service_destroy(raw.service);
+    dure_iocp_core_counters(raw.core, &counters);
+    DURE_CHECK_EQ(counters.started, counters.completed);
+    dure_iocp_core_destroy(raw.core);
+    test_cluster_fini(&cluster);
+}
+
+static void who_says_nothing_is_cut_in_time(void)
+{
+    check_cut(NULL, 0, 2500, "cause=HANDSHAKE_TIMEOUT");
+}
+
+static void other_bytes_than_frames_are_cut_at_once(void)
+{
+    static const uint8_t http[] = "GET / HTTP/1.1\r\n\r\n";
+    check_cut(http, sizeof http - 1, 200, "cause=NOT_CANONICAL");
+}
+
+static void a_large_frame_before_welcome_is_cut_at_its_length(void)
+{
+    static const uint8_t head[] = {0xce, 0x00, 0x00, 0x20, 0x00};
+    check_cut(head, sizeof head, 200, "cause=TOO_LARGE");
+}
+
+static void a_request_before_welcome_is_cut(void)
+{
+    dure_buf buf;
+    const dure_frame frame = {
+        .kind = DURE_FRAME_REQUEST, .id = 1, .method = METHOD_ECHO, .left_ms = 100};
+    dure_buf_init(&buf, 4096);
+    DURE_REQUIRE_OK(dure_frame_encode(&buf, &frame));
+    check_cut(buf.data, buf.len, 200, "cause=PROTOCOL");
+    dure_buf_fini(&buf);
+}
+
+static void a_request_without_time_left_is_cut(void)
+{
+    dure_buf buf;
+    const dure_frame frame = {.kind = DURE_FRAME_REQUEST, .id = 1, .method = METHOD_ECHO};
+    dure_buf_init(&buf, 4096);
+    DURE_REQUIRE_OK(dure_frame_encode(&buf, &frame));
+    check_cut(buf.data, buf.len, 200, "cause=PROTOCOL");
+    dure_buf_fini(&buf);
+}
+
+DURE_SUITE(cluster_link, DURE_TEST(the_order_of_starts_does_not_matter),
+           DURE_TEST(a_node_that_comes_back_is_dialled_again), DURE_TEST(a_quiet_link_stays),
+           DURE_TEST(the_same_secret_links),
+           DURE_TEST(another_cluster_is_refused_and_both_logs_say_so),
+           DURE_TEST(another_secret_is_refused_and_both_logs_say_so),
+           DURE_TEST(two_that_dial_each_other_keep_one_link),
+           DURE_TEST(a_second_process_of_one_id_is_refused),
+           DURE_TEST(who_says_nothing_is_cut_in_time),
+           DURE_TEST(other_bytes_than_frames_are_cut_at_once),
+           DURE_TEST(a_large_frame_before_welcome_is_cut_at_its_length),
+           DURE_TEST(a_request_before_welcome_is_cut),
+           DURE_TEST(a_request_without_time_left_is_cut));

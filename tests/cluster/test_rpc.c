@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Calls in a simulated cluster: every outcome, each once; cancellation; deadlines from hop to hop;
+ * notifies; and calls of a node to itself.
+ */
+#include "cluster/cluster_support.h"
+#include "support/check.h"
+#include "wire/cursor.h"
+
+static void check_ended(const test_call *call, dure_err status)
+{
+    DURE_CHECK_EQ(call->count, 1);
+    DURE_CHECK_ERR(call->status, status);
+}
+
+static void a_call_is_answered_with_what_was_sent(void)
+{
+    test_cluster cluster;
+    test_call call;
+    test_cluster_init(&cluster, NULL);
+    test_node *db = test_node_start(&cluster, "db-1", NULL);
+    test_node *game = test_node_start(&cluster, "game-1", NULL);
+    test_run(&cluster, 1000);
+    DURE_CHECK_EQ(game->up, 1);
+    DURE_CHECK_EQ(db->up, 1);
+    test_call_node(game, "db-1", METHOD_ECHO, 0, &call);
+    test_run(&cluster, 100);
+    check_ended(&call, DURE_OK);
+    DURE_CHECK_EQ(call.body_len, 4);
+    DURE_CHECK_STR(call.from->id, "db-1");
+    /* and the other way, over the same link */
+    test_call_node(db, "game-1", METHOD_ECHO, 0, &call);
+    test_run(&cluster, 100);
+    check_ended(&call, DURE_OK);
+    DURE_CHECK_EQ(dure_rpc_outstanding(game->rpc), 0);
+    DURE_CHECK_EQ(dure_rpc_serving(db->rpc), 0);
+    test_cluster_fini(&cluster);
+}
+
+static void errors_come_as_they_were_given(void)
+{
+    test_cluster cluster;
+    test_call call;
+    test_cluster_init(&cluster, NULL);
+    (void)test_node_start(&cluster, "db-1", NULL);
+    test_node *game = test_node_start(&cluster, "game-1", NULL);
+    test_run(&cluster, 1000);
+    test_call_node(game, "db-1", METHOD_FAIL, 0, &call);
+    test_run(&cluster, 100);
+    check_ended(&call, DURE_ERR_NOT_ENOUGH);
+    DURE_CHECK_STR(call.text, "only 3 left");
+    test_call_node(game, "db-1", METHOD_CUSTOM, 0, &call);
+    test_run(&cluster, 100);
+    check_ended(&call, DURE_ERR_INTERNAL);
+    DURE_CHECK_EQ(call.code, 1234);
+    test_call_node(game, "db-1", 9999, 0, &call);
+    test_run(&cluster, 100);
+    check_ended(&call, DURE_ERR_UNKNOWN_METHOD);
+    test_call_node(game, "db-1", METHOD_ADMIN, 0, &call);
+    test_run(&cluster, 100);
+    check_ended(&call, DURE_ERR_UNKNOWN_METHOD);
+    test_cluster_fini(&cluster);
+}
+
+static void who_is_not_there_is_told_in_three_ways(void)
+{
+    test_cluster cluster;
+    test_call call;
+    test_cluster_init(&cluster, NULL);
+    test_node *game = test_node_start(&cluster, "game-1", NULL);
+    test_call_node(game, "db-9", METHOD_ECHO, 0, &call);
+    test_run(&cluster, 1);
+    check_ended(&call, DURE_ERR_NOT_CONFIGURED);
+    test_call_node(game, "db-1", METHOD_ECHO, 0, &call);
+    test_run(&cluster, 1);
+    check_ended(&call, DURE_ERR_NOT_UP);
+    DURE_CHECK_EQ(dure_rpc_peer_state(game->rpc, "db-1"), DURE_PEER_NOT_UP);
+    test_node *db = test_node_start(&cluster, "db-1", NULL);
+    test_run(&cluster, 5000);
+    DURE_CHECK_EQ(dure_rpc_peer_state(game->rpc, "db-1"), DURE_PEER_UP);
+    test_node_stop(db);
+    test_run(&cluster, 100);
+    DURE_CHECK_EQ(dure_rpc_peer_state(game->rpc, "db-1"), DURE_PEER_DOWN);
+    DURE_CHECK_EQ(game->down, 1);
+    DURE_CHECK_ERR(game->down_cause, DURE_ERR_GOAWAY);
+    test_call_node(game, "db-1", METHOD_ECHO, 0, &call);
+    test_run(&cluster, 1);
+    check_ended(&call, DURE_ERR_DOWN);
+    test_cluster_fini(&cluster);
+}
+
+static void a_deadline_ends_a_call_and_its_request(void)
+{
+    test_cluster cluster;
+    test_call call;
+    test_cluster_init(&cluster, NULL);
+    test_node *db = test_node_start(&cluster, "db-1", NULL);
+    test_node *game = test_node_start(&cluster, "game-1", NULL);
+    test_run(&cluster, 1000);
+    test_call_node(game, "db-1", METHOD_HOLD, 300, &call);
+    test_run(&cluster, 290);
+    DURE_CHECK_EQ(call.count, 0);
+    DURE_CHECK_EQ(dure_rpc_serving(db->rpc), 1);
+    test_run(&cluster, 50);
+    check_ended(&call, DURE_ERR_DEADLINE);
+    DURE_CHECK_EQ(db->cancels, 1);
+    DURE_CHECK_EQ(dure_rpc_serving(db->rpc), 0);
+    test_cluster_fini(&cluster);
+}
+
+static void a_cancelled_call_is_told_to_the_callee(void)
+{
+    test_cluster cluster;
+    test_call call;
+    test_cluster_init(&cluster, NULL);
+    test_node *db = test_node_start(&cluster, "db-1", NULL);
+    test_node *game = test_node_start(&cluster, "game-1", NULL);
+    test_run(&cluster, 1000);
+    const dure_call_id id = test_call_node(game, "db-1", METHOD_HOLD, 0, &call);
+    test_run(&cluster, 10);
+    dure_rpc_cancel(game->rpc, id);
+    DURE_CHECK_EQ(call.count, 0);
+    dure_rpc_cancel(game->rpc, id); /* stale: nothing */
+    test_run(&cluster, 10);
+    check_ended(&call, DURE_ERR_CANCELLED);
+    DURE_CHECK_EQ(db->cancels, 1);
+    test_cluster_fini(&cluster);
+}
+
+static void a_late_answer_is_dropped_and_counted(void)
+{
+    test_cluster cluster;
+    test_call call;
+    dure_rpc_counters counters;
+    test_cluster_init(&cluster, NULL);
+    test_node *db = test_node_start(&cluster, "db-1", NULL);
+    test_node *game = test_node_start(&cluster, "game-1", NULL);
+    test_run(&cluster, 1000);
+    const dure_call_id id = test_call_node(game, "db-1", METHOD_HOLD, 0, &call);
+    test_run(&cluster, 10);
+    DURE_REQUIRE(db->held != NULL);
+    dure_request_reply(db->held, (dure_slice){NULL, 0}); /* on its way as the call is given up */
+    dure_rpc_cancel(game->rpc, id);
+    test_run(&cluster, 10);
+    check_ended(&call, DURE_ERR_CANCELLED);
+    dure_rpc_counters_of(game->rpc, &counters);
+    DURE_CHECK_EQ(counters.late_answers, 1);
+    test_cluster_fini(&cluster);
+}
+
+static void a_call_that_left_is_unknown_when_the_link_breaks(void)
+{
+    test_cluster cluster;
+    test_call call;
+    test_cluster_init(&cluster, NULL);
+    test_node *db = test_node_start(&cluster, "db-1", NULL);
+    test_node *game = test_node_start(&cluster, "game-1", NULL);
+    test_run(&cluster, 1000);
+    test_call_node(game, "db-1", METHOD_HOLD, 0, &call);
+    test_run(&cluster, 10);
+    test_node_stop(db);
+    test_run(&cluster, 100);
+    check_ended(&call, DURE_ERR_OUTCOME_UNKNOWN);
+    test_cluster_fini(&cluster);
+}
+
+static void a_caller_that_goes_cancels_its_requests(void)
+{
+    test_cluster cluster;
+    test_call call;
+    test_cluster_init(&cluster, NULL);
+    test_node *db = test_node_start(&cluster, "db-1", NULL);
+    test_node *game = test_node_start(&cluster, "game-1", NULL);
+    test_run(&cluster, 1000);
+    test_call_node(game, "db-1", METHOD_HOLD, 0, &call);
+    test_run(&cluster, 10);
+    test_node_stop(game);
+    DURE_CHECK_EQ(call.count, 1);
+    test_run(&cluster, 100);
+    DURE_CHECK_EQ(db->cancels, 1);
+    DURE_CHECK_EQ(dure_rpc_serving(db->rpc), 0);
+    test_cluster_fini(&cluster);
+}
+
+static uint64_t number_of(const test_call *call)
+{
+    uint64_t value = 0;
+    dure_cursor cursor = dure_cursor_of(call->body, call->body_len);
+    DURE_CHECK_OK(dure_cursor_u64(&cursor, &value));
+    return value;
+}
+
+static void the_deadline_is_counted_down_from_hop_to_hop(void)
+{
+    test_cluster cluster;
+    test_call call;
+    test_cluster_init(&cluster, NULL);
+    (void)test_node_start(&cluster, "db-1", NULL);
+    (void)test_node_start(&cluster, "game-1", NULL);
+    test_node *gateway = test_node_start(&cluster, "gateway-1", NULL);
+    test_run(&cluster, 2000);
+    test_call_node(gateway, "game-1", METHOD_HOP, 700, &call);
+    test_run(&cluster, 100);
+    check_ended(&call, DURE_OK);
+    DURE_CHECK(number_of(&call) <= 700);
+    DURE_CHECK(number_of(&call) > 600);
+    test_cluster_fini(&cluster);
+}
+
+static void what_is_about_our_peers_is_forwarded_as_unavailable(void)
+{
+    test_cluster cluster;
+    test_call call;
+    test_cluster_init(&cluster, NULL);
+    (void)test_node_start(&cluster, "game-1", NULL);
+    test_node *gateway = test_node_start(&cluster, "gateway-1", NULL);
+    test_run(&cluster, 1000);
+    test_call_node(gateway, "game-1", METHOD_HOP, 0, &call);
+    test_run(&cluster, 100);
+    check_ended(&call, DURE_ERR_UNAVAILABLE);
+    test_cluster_fini(&cluster);
+}
+
+static void a_node_calls_itself_without_a_socket(void)
+{
+    test_cluster cluster;
+    test_call call;
+    test_cluster_init(&cluster, NULL);
+    test_node *db = test_node_start(&cluster, "db-1", NULL);
+    test_call_node(db, "db-1", METHOD_ECHO, 0, &call);
+    test_run(&cluster, 1);
+    check_ended(&call, DURE_OK);
+    DURE_CHECK_EQ(call.body_len, 4);
+    test_call_node(db, "db-1", METHOD_FAIL, 0, &call);
+    test_run(&cluster, 1);
+    check_ended(&call, DURE_ERR_NOT_ENOUGH);
+    const dure_call_id id = test_call_node(db, "db-1", METHOD_HOLD, 0, &call);
+    test_run(&cluster, 1);
+    dure_rpc_cancel(db->rpc, id);
+    test_run(&cluster, 1);
+    check_ended(&call, DURE_ERR_CANCELLED);
+    DURE_CHECK_EQ(db->cancels, 1);
+    test_call_node(db, "db-1", METHOD_HOLD, 0, &call);
+    test_cluster_fini(&cluster);
+    check_ended(&call, DURE_ERR_NOT_SENT);
+}
+
+static void a_notify_reaches_all_of_a_role(void)
+{
+    test_cluster cluster;
+    test_cluster_init(&cluster, NULL);
+    test_node *first = test_node_start(&cluster, "game-1", NULL);
+    test_node *second = test_node_start(&cluster, "game-2", NULL);
+    test_node *gateway = test_node_start(&cluster, "gateway-1", NULL);
+    const dure_target all = dure_to_all("game");
+    const dure_slice nil = {NULL, 0};
+    DURE_CHECK_ERR(dure_rpc_notify(gateway->rpc, &all, METHOD_NOTE, 0, nil), DURE_ERR_NOT_UP);
+    test_run(&cluster, 1000);
+    DURE_CHECK_OK(dure_rpc_notify(gateway->rpc, &all, METHOD_NOTE, 0, nil));
+    test_run(&cluster, 100);
+    DURE_CHECK_EQ(first->notes, 1);
+    DURE_CHECK_EQ(second->notes, 1);
+    const dure_target nobody = dure_to_all("smith");
+    DURE_CHECK_ERR(dure_rpc_notify(gateway->rpc, &nobody, METHOD_NOTE, 0, nil),
+                   DURE_ERR_NOT_CONFIGURED);
+    test_cluster_fini(&cluster);
+}
+
+static void wrong_arguments_start_nothing(void)
+{
+    test_cluster cluster;
+    test_call call = {0};
+    test_cluster_init(&cluster, NULL);
+    test_node *db = test_node_start(&cluster, "db-1", NULL);
+    const dure_target all = dure_to_all("game");
+    const dure_target self = dure_to_node("db-1");
+    const uint8_t two[] = {0x01, 0x02};
+    const dure_slice nil = {NULL, 0};
+    const dure_slice no_object = {two, sizeof two};
+    DURE_CHECK_ERR(dure_rpc_call(db->rpc, &all, 1, NULL, nil, test_on_done, &call, NULL),
+                   DURE_ERR_INVALID);
+    DURE_CHECK_ERR(dure_rpc_call(db->rpc, &self, 1, NULL, nil, NULL, &call, NULL),
+                   DURE_ERR_INVALID);
+    DURE_CHECK_ERR(dure_rpc_call(db->rpc, &self, 1, NULL, no_object, test_on_done, &call, NULL),
+                   DURE_ERR_INVALID);
+    test_run(&cluster, 100);
+    DURE_CHECK_EQ(call.count, 0);
+    test_cluster_fini(&cluster);
+}
+
+DURE_SUITE(cluster_rpc, DURE_TEST(a_call_is_answered_with_what_was_sent),
+           DURE_TEST(errors_come_as_they_were_given),
+           DURE_TEST(who_is_not_there_is_told_in_three_ways),
+           DURE_TEST(a_deadline_ends_a_call_and_its_request),
+           DURE_TEST(a_cancelled_call_is_told_to_the_callee),
+           DURE_TEST(a_late_answer_is_dropped_and_counted),
+           DURE_TEST(a_call_that_left_is_unknown_when_the_link_breaks),
+           DURE_TEST(a_caller_that_goes_cancels_its_requests),
+           DURE_TEST(the_deadline_is_counted_down_from_hop_to_hop),
+           DURE_TEST(what_is_about_our_peers_is_forwarded_as_unavailable),
+           DURE_TEST(a_node_calls_itself_without_a_socket),
+           DURE_TEST(a_notify_reaches_all_of_a_role), DURE_TEST(wrong_arguments_start_nothing));
