@@ -64,8 +64,12 @@ trap 'exit 130' INT TERM
 
 say "The cluster of $config"
 "$bin/dure" graph "$config"
+is_linked() {
+    local status
+    status=$("$bin/dure" status "$config" 2>/dev/null) && ! grep -qE '=(DOWN|NOT_UP)' <<<"$status"
+}
 waited=0
-until "$bin/dure" status "$config" >/dev/null 2>&1; do
+until is_linked; do
     waited=$((waited + 1))
     if [ "$waited" -gt 100 ] || ! kill -0 "$up" 2>/dev/null; then
         echo "The cluster did not come up. Its log ($log):" >&2

@@ -125,11 +125,15 @@ static void on_chat(dure_request *request, const game_chat_params *in, void *sta
     game_reply_chat(request, sent);
 }
 
-/* Passes db's answer on undecoded. */
-static void on_db_answer(void *ctx, const dure_outcome *outcome)
+/* Passes db's answer on undecoded. What only reads has changed nothing, however it ended. */
+static void on_db_read(void *ctx, const dure_outcome *outcome)
 {
     step_ctx *step = ctx;
-    dure_request_forward(step->request, outcome);
+    if (outcome->status == DURE_ERR_OUTCOME_UNKNOWN) {
+        dure_request_fail(step->request, DURE_ERR_UNAVAILABLE, "the db node went away");
+    } else {
+        dure_request_forward(step->request, outcome);
+    }
     step_free(step);
 }
 
@@ -148,8 +152,8 @@ static void on_inventory(dure_request *request, const game_inventory_params *in,
     dure_target db = game_db();
     dure_call_options options = game_call_options(request);
     dure_call_id call;
-    dure_err err = dure_rpc_call_send(g->rpc, &db, DB_METHOD_INVENTORY, &options, on_db_answer,
-                                      NULL, step, &call);
+    dure_err err = dure_rpc_call_send(g->rpc, &db, DB_METHOD_INVENTORY, &options, on_db_read, NULL,
+                                      step, &call);
     if (err != DURE_OK) {
         step_not_called(step, err);
     }

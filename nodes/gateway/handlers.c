@@ -200,6 +200,7 @@ typedef struct forward_step {
     dure_request *request;
     uint64_t client;
     dure_call_id call;
+    bool is_idempotent;
 } forward_step;
 
 static void on_forwarded(void *ctx, const dure_outcome *outcome)
@@ -214,7 +215,13 @@ static void on_forwarded(void *ctx, const dure_outcome *outcome)
         client->node = NULL;
     }
     dure_request_on_cancel(step->request, NULL, NULL);
-    dure_request_forward(step->request, outcome);
+    if (step->is_idempotent && outcome->status == DURE_ERR_OUTCOME_UNKNOWN &&
+        outcome->error.len == 0) {
+        /* Our link broke under it; it may be asked again without harm. */
+        dure_request_fail(step->request, DURE_ERR_UNAVAILABLE, "the game node went away");
+    } else {
+        dure_request_forward(step->request, outcome);
+    }
     dure_mem_free(step);
 }
 
@@ -233,7 +240,12 @@ static void forward_to(gateway *g, dure_request *request, const gateway_method *
         dure_request_fail(request, DURE_ERR_OVERLOADED, "out of memory");
         return;
     }
-    *step = (forward_step){.g = g, .request = request, .client = dure_request_subject(request)};
+    *step = (forward_step){
+        .g = g,
+        .request = request,
+        .client = dure_request_subject(request),
+        .is_idempotent = (method->flags & DURE_METHOD_IDEMPOTENT) != 0,
+    };
     dure_call_options options = {.subject = step->client, .for_request = request};
     dure_err err = dure_rpc_call(g->rpc, target, method->number, &options, params, on_forwarded,
                                  step, &step->call);
