@@ -4,6 +4,7 @@
  * show, two nodes that dial each other, and peers that send what they should not.
  */
 #include "cluster/cluster_support.h"
+#include "cluster/hello.h"
 #include "net/server_service.h"
 #include "support/check.h"
 
@@ -162,6 +163,7 @@ typedef struct raw_peer {
     bool is_connected;
     bool is_over;
     bool is_closed;
+    bool is_deaf; /* stops reading once it was welcomed */
     size_t heard;
 } raw_peer;
 
@@ -185,6 +187,9 @@ static dure_err raw_recv(dure_session *session, const uint8_t *data, size_t len,
     (void)data;
     raw_of(session)->heard += len;
     *out_consumed = len;
+    if (raw_of(session)->is_deaf) {
+        dure_session_pause_recv(session);
+    }
     return DURE_OK;
 }
 
@@ -213,45 +218,148 @@ static const dure_session_handlers raw_handlers = {
     .on_disconnected = raw_disconnected,
 };
 
-/* Says the bytes to db-1 and waits for ms; the connection must be over by then. */
-static void check_cut(const uint8_t *say, size_t len, uint32_t ms, const char *cause)
+/* Dials db-1. */
+static void raw_start(raw_peer *raw, test_cluster *cluster)
 {
-    test_cluster cluster;
-    raw_peer raw = {.say = say, .say_len = len};
     dure_iocp_core_config core;
     dure_service_config config;
     dure_client_service_config client;
-    dure_iocp_counters counters;
-    test_cluster_init(&cluster, NULL);
-    test_node *db = test_node_start(&cluster, "db-1", NULL);
     dure_iocp_core_config_init(&core);
     core.backend = DURE_BACKEND_SIM;
-    core.sim = cluster.world;
-    DURE_REQUIRE_OK(dure_iocp_core_create(&core, &raw.core));
+    core.sim = cluster->world;
+    DURE_REQUIRE_OK(dure_iocp_core_create(&core, &raw->core));
     dure_service_config_init(&config);
     config.name = "raw";
-    config.cores = &raw.core;
+    config.cores = &raw->core;
     config.core_count = 1;
     config.handlers = &raw_handlers;
-    config.context = &raw;
+    config.context = raw;
     config.on_closed = raw_closed;
     dure_client_service_config_init(&client);
     client.host = "127.0.0.1";
     client.port = 7821;
     client.redial = false;
-    DURE_REQUIRE_OK(dure_client_service_create(&config, &client, &raw.service));
-    DURE_REQUIRE_OK(dure_service_start(raw.service));
+    DURE_REQUIRE_OK(dure_client_service_create(&config, &client, &raw->service));
+    DURE_REQUIRE_OK(dure_service_start(raw->service));
+}
+
+static void raw_stop(raw_peer *raw, test_cluster *cluster)
+{
+    dure_iocp_counters counters;
+    dure_service_close(raw->service);
+    DURE_CHECK(dure_sim_run_until(cluster->world, raw_is_closed, raw, 10000));
+    dure_service_destroy(raw->service);
+    dure_iocp_core_counters(raw->core, &counters);
+    DURE_CHECK_EQ(counters.started, counters.completed);
+    dure_iocp_core_destroy(raw->core);
+}
+
+/* Says the bytes to db-1 and waits for ms; the connection must be over by then. */
+static void check_cut(const uint8_t *say, size_t len, uint32_t ms, const char *cause)
+{
+    test_cluster cluster;
+    raw_peer raw = {.say = say, .say_len = len};
+    test_cluster_init(&cluster, NULL);
+    test_node *db = test_node_start(&cluster, "db-1", NULL);
+    raw_start(&raw, &cluster);
     test_run(&cluster, ms);
     DURE_CHECK(raw.is_connected);
     DURE_CHECK(raw.is_over);
     DURE_CHECK(test_log_has(&cluster, cause));
     DURE_CHECK_EQ(db->up, 0);
-    dure_service_close(raw.service);
-    DURE_CHECK(dure_sim_run_until(cluster.world, raw_is_closed, &raw, 10000));
-    dure_service_destroy(raw.service);
-    dure_iocp_core_counters(raw.core, &counters);
-    DURE_CHECK_EQ(counters.started, counters.completed);
-    dure_iocp_core_destroy(raw.core);
+    raw_stop(&raw, &cluster);
+    test_cluster_fini(&cluster);
+}
+
+/* The hello of game-1. */
+static void write_hello(const test_cluster *cluster, dure_buf *out)
+{
+    static const uint8_t nonce[DURE_HELLO_NONCE_BYTES];
+    const dure_hello_self self = {
+        .registry = cluster->registry,
+        .node = dure_registry_find_node(cluster->registry, "game-1"),
+        .incarnation = 5,
+        .schema_hash = 1,
+        .protocol_min = DURE_PROTOCOL_MIN,
+        .protocol_max = DURE_PROTOCOL_MAX,
+    };
+    dure_hello hello;
+    dure_buf_init(out, 4096);
+    dure_hello_init(&hello, &self, dure_registry_find_node(cluster->registry, "db-1"), nonce);
+    DURE_REQUIRE_OK(dure_hello_start(&hello, out));
+    dure_hello_fini(&hello);
+}
+
+static void a_silent_peer_is_given_up_within_ten_seconds(void)
+{
+    test_cluster cluster;
+    raw_peer raw = {0};
+    dure_buf hello;
+    test_cluster_init(&cluster, NULL);
+    test_node *db = test_node_start(&cluster, "db-1", NULL);
+    write_hello(&cluster, &hello);
+    raw.say = hello.data;
+    raw.say_len = hello.len;
+    raw_start(&raw, &cluster);
+    test_run(&cluster, 5900);
+    DURE_CHECK_EQ(db->up, 1);
+    DURE_CHECK_EQ(db->down, 0);
+    test_run(&cluster, 4100);
+    DURE_CHECK_EQ(db->down, 1);
+    DURE_CHECK_ERR(db->down_cause, DURE_ERR_HEARTBEAT_LOST);
+    raw_stop(&raw, &cluster);
+    dure_buf_fini(&hello);
+    test_cluster_fini(&cluster);
+}
+
+#define MANY        40
+#define LARGE_BYTES 65000u
+
+/* It reads nothing more: what fitted into the system may have run, what waited behind it did not.
+ */
+static void what_never_left_is_not_sent(void)
+{
+    static uint8_t large[LARGE_BYTES];
+    static test_call calls[MANY];
+    test_cluster cluster;
+    raw_peer raw = {.is_deaf = true};
+    dure_buf hello;
+    int unknown = 0;
+    int not_sent = 0;
+    const dure_target target = dure_to_node("game-1");
+    const dure_call_options options = {.deadline_ms = 60000};
+    memset(calls, 0, sizeof calls);
+    large[0] = 0xc5; /* bin 16 */
+    large[1] = (uint8_t)((LARGE_BYTES - 3) >> 8);
+    large[2] = (uint8_t)((LARGE_BYTES - 3) & 0xff);
+    const dure_slice body = {large, sizeof large};
+    test_cluster_init(&cluster, NULL);
+    test_node *db = test_node_start(&cluster, "db-1", NULL);
+    write_hello(&cluster, &hello);
+    raw.say = hello.data;
+    raw.say_len = hello.len;
+    raw_start(&raw, &cluster);
+    test_run(&cluster, 100);
+    DURE_CHECK_EQ(db->up, 1);
+    for (int i = 0; i < MANY; i++) {
+        DURE_CHECK_OK(dure_rpc_call(db->rpc, &target, METHOD_ECHO, &options, body, test_on_done,
+                                    &calls[i], NULL));
+    }
+    test_run(&cluster, 12000);
+    DURE_CHECK_EQ(db->down, 1);
+    for (int i = 0; i < MANY; i++) {
+        DURE_CHECK_EQ(calls[i].count, 1);
+        unknown += calls[i].status == DURE_ERR_OUTCOME_UNKNOWN;
+        not_sent += calls[i].status == DURE_ERR_NOT_SENT;
+        /* in the order of the bytes */
+        DURE_CHECK(i == 0 || calls[i - 1].status == calls[i].status ||
+                   calls[i].status == DURE_ERR_NOT_SENT);
+    }
+    DURE_CHECK_EQ(unknown + not_sent, MANY);
+    DURE_CHECK(unknown > 0);
+    DURE_CHECK(not_sent > 0);
+    raw_stop(&raw, &cluster);
+    dure_buf_fini(&hello);
     test_cluster_fini(&cluster);
 }
 
@@ -300,7 +408,8 @@ DURE_SUITE(cluster_link, DURE_TEST(the_order_of_starts_does_not_matter),
            DURE_TEST(another_secret_is_refused_and_both_logs_say_so),
            DURE_TEST(two_that_dial_each_other_keep_one_link),
            DURE_TEST(a_second_process_of_one_id_is_refused),
-           DURE_TEST(who_says_nothing_is_cut_in_time),
+           DURE_TEST(a_silent_peer_is_given_up_within_ten_seconds),
+           DURE_TEST(what_never_left_is_not_sent), DURE_TEST(who_says_nothing_is_cut_in_time),
            DURE_TEST(other_bytes_than_frames_are_cut_at_once),
            DURE_TEST(a_large_frame_before_welcome_is_cut_at_its_length),
            DURE_TEST(a_request_before_welcome_is_cut),
