@@ -71,8 +71,8 @@ static void admin_on_call(node_port *port, node_conn *conn, const dure_mprpc_mes
         return;
     }
     if (!conn->is_trusted) {
-        node_conn_fail(conn, message, DURE_ERR_NOT_LOGGED_IN, "call auth [token] first");
-        dure_session_disconnect(conn->session, DURE_ERR_NOT_LOGGED_IN);
+        node_conn_fail(conn, message, DURE_ERR_REFUSED, "call auth [token] first");
+        dure_session_disconnect(conn->session, DURE_ERR_REFUSED);
         return;
     }
     const dure_method *method =

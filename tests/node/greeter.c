@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A role that writes down what its node tells it.
+ */
+#include "greeter.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "greeter.role.h"
+
+static void on_hello(dure_request *request, const hello_params *in, void *state)
+{
+    (void)state;
+    greeter_reply_hello(request, in->name);
+}
+
+static void on_enter(dure_request *request, const enter_params *in, void *state)
+{
+    (void)in;
+    dure_node_client_set_logged_in(((greeter *)state)->node, dure_request_subject(request), true);
+    greeter_reply_enter(request, true);
+}
+
+static void on_secret(dure_request *request, const secret_params *in, void *state)
+{
+    (void)in;
+    (void)state;
+    greeter_reply_secret(request, dure_str_of("forty-two"));
+}
+
+static void later_cancelled(dure_request *request, void *ctx)
+{
+    greeter *self = ctx;
+    self->cancelled++;
+    self->held_count--;
+    self->held = self->held == request ? NULL : self->held;
+    dure_request_fail(request, DURE_ERR_CANCELLED, "nobody waits");
+}
+
+static void on_later(dure_request *request, const later_params *in, void *state)
+{
+    greeter *self = state;
+    (void)in;
+    dure_request_hold(request);
+    dure_request_on_cancel(request, later_cancelled, self);
+    self->held = request;
+    self->held_count++;
+}
+
+void greeter_release(greeter *self)
+{
+    dure_request *request = self->held;
+    self->held = NULL;
+    self->held_count--;
+    greeter_reply_later(request, true);
+}
+
+static void on_measure(dure_request *request, const measure_params *in, void *state)
+{
+    (void)state;
+    greeter_reply_measure(request, in->text.len);
+}
+
+static void on_hidden(dure_request *request, const hidden_params *in, void *state)
+{
+    (void)in;
+    (void)state;
+    greeter_reply_hidden(request, true);
+}
+
+static void on_poke(dure_request *request, const poke_params *in, void *state)
+{
+    greeter *self = state;
+    (void)in;
+    greeter_reply_poke(request, ++self->pokes);
+}
+
+static dure_err greeter_start(dure_node *node, void **out_state)
+{
+    greeter *self = dure_mem_alloc(sizeof *self);
+    if (self == NULL) {
+        return DURE_ERR_NO_MEMORY;
+    }
+    self->node = node;
+    *out_state = self;
+    return DURE_OK;
+}
+
+static void greeter_on_stop(dure_node *node, void *state)
+{
+    greeter *self = state;
+    DURE_ASSERT(dure_node_is_stopping(node));
+    self->stops++;
+}
+
+static void greeter_on_end(dure_node *node, void *state)
+{
+    greeter *self = state;
+    (void)node;
+    self->ends++;
+}
+
+static void greeter_on_tick(dure_node *node, void *state)
+{
+    greeter *self = state;
+    (void)node;
+    self->ticks++;
+}
+
+static void greeter_on_client_open(dure_node *node, uint64_t client, void *state)
+{
+    greeter *self = state;
+    DURE_ASSERT(client != 0);
+    DURE_ASSERT(!dure_node_client_is_logged_in(node, client));
+    self->opened++;
+}
+
+static void greeter_on_client_close(dure_node *node, uint64_t client, dure_err cause, void *state)
+{
+    greeter *self = state;
+    (void)node;
+    (void)client;
+    self->closed++;
+    self->close_cause = cause;
+}
+
+const dure_role greeter_role = {
+    .name = "greeter",
+    .methods = greeter_methods,
+    .tick_ms = 50,
+    .on_start = greeter_start,
+    .on_stop = greeter_on_stop,
+    .on_end = greeter_on_end,
+    .on_tick = greeter_on_tick,
+    .on_client_open = greeter_on_client_open,
+    .on_client_close = greeter_on_client_close,
+};
+
+static dure_err refuse_start(dure_node *node, void **out_state)
+{
+    (void)node;
+    (void)out_state;
+    return DURE_ERR_STORAGE;
+}
+
+const dure_role refusing_role = {
+    .name = "greeter",
+    .methods = greeter_methods,
+    .on_start = refuse_start,
+};

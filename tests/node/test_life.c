@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The life of a node: it starts whole or not at all, and stops in order, at once where nothing is
+ * in flight, and never later than drain_ms.
+ */
+#include "sim_node.h"
+
+#include "net/address.h"
+
+static void a_node_starts_ticks_and_stops(void)
+{
+    sim_node sim;
+    sim_node_open(&sim, NULL);
+    DURE_CHECK_EQ(sim.readied, 1);
+    DURE_CHECK(sim_node_logged(&sim, "NODE_READY"));
+    sim_node_run(&sim, 1010);
+    DURE_CHECK_EQ(sim.role->ticks, 20);
+    DURE_CHECK(!dure_node_is_stopping(sim.node));
+    dure_node_stop(sim.node);
+    dure_node_stop(sim.node); /* twice is once */
+    sim_node_run(&sim, 1000);
+    DURE_CHECK(sim.is_ended);
+    DURE_CHECK_EQ(sim.exit_code, 0);
+    DURE_CHECK_EQ(sim.role->stops, 1);
+    DURE_CHECK_EQ(sim.role->ends, 1);
+    sim_node_close(&sim);
+}
+
+static void clients_are_told_that_it_stops(void)
+{
+    sim_node sim;
+    sim_client client;
+    sim_node_open(&sim, NULL);
+    sim_client_open(&client, &sim);
+    dure_node_stop(sim.node);
+    sim_node_run(&sim, 1500);
+    DURE_CHECK(sim.is_ended);
+    DURE_CHECK(client.session == NULL);
+    DURE_CHECK(sim_client_saw(&client, "closing"));
+    DURE_CHECK(sim_client_saw(&client, "STOPPING"));
+    sim_client_close(&client);
+    sim_node_close(&sim);
+}
+
+static void drain_for_five_seconds(dure_registry_settings *settings)
+{
+    settings->drain_ms = 5000;
+    settings->call_deadline_ms = 60000;
+}
+
+static void the_stop_waits_for_what_is_served(void)
+{
+    sim_node sim;
+    sim_client client;
+    sim_node_open(&sim, drain_for_five_seconds);
+    sim_client_open(&client, &sim);
+    sim_client_ask(&client, "later", NULL, 0);
+    sim_node_run(&sim, 20);
+    dure_node_stop(sim.node);
+    sim_node_run(&sim, 3000);
+    DURE_CHECK(dure_node_is_stopping(sim.node));
+    DURE_CHECK(!sim.is_ended);
+    DURE_CHECK_EQ(client.received.len, 0);
+    greeter_release(sim.role);
+    sim_node_run(&sim, 1500);
+    DURE_CHECK(sim.is_ended);
+    DURE_CHECK(sim_client_saw(&client, "\x94\x01\x01\xc0\xc3"));
+    DURE_CHECK(sim_client_saw(&client, "STOPPING"));
+    sim_client_close(&client);
+    sim_node_close(&sim);
+}
+
+static void the_stop_does_not_wait_for_ever(void)
+{
+    sim_node sim;
+    sim_client client;
+    sim_node_open(&sim, drain_for_five_seconds);
+    sim_client_open(&client, &sim);
+    sim_client_ask(&client, "later", NULL, 0);
+    sim_node_run(&sim, 20);
+    dure_node_stop(sim.node);
+    sim_node_run(&sim, 4900);
+    DURE_CHECK(!sim.is_ended);
+    sim_node_run(&sim, 2000);
+    DURE_CHECK(sim.is_ended);
+    DURE_CHECK(sim_node_logged(&sim, "DRAIN_ENDED"));
+    DURE_CHECK_EQ(sim.role->cancelled, 1);
+    sim_client_close(&client);
+    sim_node_close(&sim);
+}
+
+static void a_hold_keeps_the_stop_waiting(void)
+{
+    sim_node sim;
+    sim_node_open(&sim, drain_for_five_seconds);
+    dure_node_hold_stop(sim.node);
+    dure_node_stop(sim.node);
+    sim_node_run(&sim, 1000);
+    DURE_CHECK(!sim.is_ended);
+    dure_node_release_stop(sim.node);
+    sim_node_run(&sim, 100);
+    DURE_CHECK(sim.is_ended);
+    sim_node_close(&sim);
+}
+
+static void nobody_new_is_let_in_while_stopping(void)
+{
+    sim_node sim;
+    sim_client client;
+    dure_net_address address;
+    sim_node_open(&sim, drain_for_five_seconds);
+    sim_client_open(&client, &sim);
+    DURE_CHECK_OK(dure_node_client_address(sim.node, &address));
+    dure_node_hold_stop(sim.node);
+    dure_node_stop(sim.node);
+    sim_node_run(&sim, 50);
+    /* The session ends with the node; dialling again finds nobody. */
+    dure_session_disconnect(client.session, DURE_ERR_CLOSED);
+    sim_node_run(&sim, 50);
+    DURE_CHECK_OK(dure_session_connect(dure_client_service_session(client.service, 0)));
+    sim_node_run(&sim, 50);
+    DURE_CHECK(client.session == NULL);
+    DURE_CHECK_EQ(sim.role->opened, 1);
+    dure_node_release_stop(sim.node);
+    sim_client_close(&client);
+    sim_node_close(&sim);
+}
+
+static void a_failure_ends_with_one(void)
+{
+    sim_node sim;
+    sim_node_open(&sim, NULL);
+    dure_node_fail(sim.node, DURE_ERR_STORAGE, "the disk is full");
+    sim_node_run(&sim, 1000);
+    DURE_CHECK(sim.is_ended);
+    DURE_CHECK_EQ(sim.exit_code, 1);
+    DURE_CHECK(sim_node_logged(&sim, "NODE_FAILED"));
+    DURE_CHECK(sim_node_logged(&sim, "the disk is full"));
+    sim_node_close(&sim);
+}
+
+static void a_role_may_refuse_to_start(void)
+{
+    sim_node sim;
+    sim_node_make(&sim, &refusing_role, 0, NULL);
+    DURE_CHECK_ERR(dure_node_start(sim.node), DURE_ERR_STORAGE);
+    sim_node_run(&sim, 1000);
+    DURE_CHECK(sim.is_ended);
+    DURE_CHECK_EQ(sim.exit_code, 1);
+    DURE_CHECK_EQ(sim.readied, 0);
+    DURE_CHECK(sim_node_logged(&sim, "ROLE_REFUSED"));
+    sim_node_close(&sim);
+}
+
+static void a_taken_port_is_named(void)
+{
+    sim_node sim;
+    dure_iocp_socket *other = NULL;
+    dure_net_address address;
+    sim_node_make(&sim, &greeter_role, 7777, NULL);
+    DURE_REQUIRE_OK(dure_net_address_from_ip("127.0.0.1", 7777, &address));
+    DURE_REQUIRE_OK(dure_iocp_socket_open(sim.core, DURE_FAMILY_IPV4, &other));
+    DURE_REQUIRE_OK(dure_iocp_socket_bind(other, &address));
+    DURE_REQUIRE_OK(dure_iocp_socket_listen(other, 1));
+    DURE_CHECK_ERR(dure_node_start(sim.node), DURE_ERR_ADDRESS_IN_USE);
+    sim.role = dure_node_state(sim.node);
+    sim_node_run(&sim, 1000);
+    DURE_CHECK(sim.is_ended);
+    DURE_CHECK_EQ(sim.exit_code, 1);
+    DURE_CHECK_EQ(sim.role->ends, 1); /* it had started, so it ends */
+    DURE_CHECK(sim_node_logged(&sim, "cannot listen on 127.0.0.1:7777 (clients of greeter-1)"));
+    dure_iocp_socket_close(other);
+    sim_node_close(&sim);
+}
+
+static void only_a_configured_node_is_made(void)
+{
+    sim_node sim;
+    dure_node *other = NULL;
+    static const dure_role stranger = {.name = "stranger"};
+    sim_node_open(&sim, NULL);
+    dure_node_config config = {
+        .registry = sim.registry, .node_id = "greeter-2", .role = &greeter_role, .core = sim.core};
+    DURE_CHECK_ERR(dure_node_create(&config, &other), DURE_ERR_NOT_CONFIGURED);
+    config.node_id = "greeter-1";
+    config.role = &stranger;
+    DURE_CHECK_ERR(dure_node_create(&config, &other), DURE_ERR_INVALID);
+    DURE_CHECK(other == NULL);
+    sim_node_close(&sim);
+}
+
+/* ---- delays and jobs ---- */
+
+static void count_delay(dure_node *node, void *ctx)
+{
+    greeter *self = ctx;
+    (void)node;
+    self->delays++;
+}
+
+static void a_delay_comes_once_unless_the_node_ends(void)
+{
+    sim_node sim;
+    sim_node_open(&sim, NULL);
+    DURE_CHECK_OK(dure_node_after(sim.node, 100, count_delay, sim.role));
+    DURE_CHECK_OK(dure_node_after(sim.node, 100000, count_delay, sim.role));
+    sim_node_run(&sim, 90);
+    DURE_CHECK_EQ(sim.role->delays, 0);
+    sim_node_run(&sim, 20);
+    DURE_CHECK_EQ(sim.role->delays, 1);
+    dure_node_stop(sim.node);
+    sim_node_run(&sim, 1000);
+    DURE_CHECK(sim.is_ended);
+    DURE_CHECK_EQ(sim.role->delays, 1);
+    sim_node_close(&sim);
+}
+
+static void work_job(void *ctx)
+{
+    greeter *self = ctx;
+    self->jobs_worked++;
+}
+
+static void finish_job(dure_node *node, void *ctx)
+{
+    greeter *self = ctx;
+    (void)node;
+    self->jobs_done++;
+    DURE_CHECK_EQ(self->jobs_worked, self->jobs_done); /* one at a time */
+}
+
+static void jobs_are_done_in_line_also_while_stopping(void)
+{
+    sim_node sim;
+    sim_node_open(&sim, NULL);
+    for (int i = 0; i < 3; i++) {
+        DURE_CHECK_OK(dure_node_job(sim.node, work_job, finish_job, sim.role));
+    }
+    DURE_CHECK_EQ(sim.role->jobs_done, 0);
+    dure_node_stop(sim.node);
+    sim_node_run(&sim, 1000);
+    DURE_CHECK(sim.is_ended);
+    DURE_CHECK_EQ(sim.role->jobs_done, 3);
+    sim_node_close(&sim);
+}
+
+DURE_SUITE(node_life, DURE_TEST(a_node_starts_ticks_and_stops),
+           DURE_TEST(clients_are_told_that_it_stops), DURE_TEST(the_stop_waits_for_what_is_served),
+           DURE_TEST(the_stop_does_not_wait_for_ever), DURE_TEST(a_hold_keeps_the_stop_waiting),
+           DURE_TEST(nobody_new_is_let_in_while_stopping), DURE_TEST(a_failure_ends_with_one),
+           DURE_TEST(a_role_may_refuse_to_start), DURE_TEST(a_taken_port_is_named),
+           DURE_TEST(only_a_configured_node_is_made),
+           DURE_TEST(a_delay_comes_once_unless_the_node_ends),
+           DURE_TEST(jobs_are_done_in_line_also_while_stopping));
