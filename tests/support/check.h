@@ -89,6 +89,6 @@ typedef struct dure_test_case {
     } while (0)
 
 #define DURE_CHECK_BYTES(a, a_len, b, b_len)                                                       \
-    DURE_CHECK((a_len) == (b_len) && memcmp((a), (b), (b_len)) == 0)
+    DURE_CHECK((a_len) == (b_len) && ((b_len) == 0 || memcmp((a), (b), (b_len)) == 0))
 
 #endif
