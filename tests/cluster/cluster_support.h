@@ -3,16 +3,15 @@
  * Small clusters for tests: nodes of a dure_rpc each, all in one simulated world, with a few
  * methods to call; and peers that speak whatever bytes they like.
  */
-#ifndef DURE_TESTS_CLUSTER_SUPPORT_H
-#define DURE_TESTS_CLUSTER_SUPPORT_H
+#ifndef DURE_TESTS_CLUSTER_CLUSTER_SUPPORT_H
+#define DURE_TESTS_CLUSTER_CLUSTER_SUPPORT_H
 
 #include "cluster/rpc.h"
 #include "iocp/core_sim.h"
 #include "net/client_service.h"
 #include "wire/frame.h"
 
-#define TEST_NODES_MAX      4
-#define TEST_METHOD(number) (256u + (number))
+#define TEST_NODES_MAX 4
 
 enum {
     METHOD_ECHO = 257,
@@ -67,7 +66,6 @@ void test_cluster_fini(test_cluster *cluster);
 /* A node of the cluster's registry, or of another that is given. */
 test_node *test_node_start(test_cluster *cluster, const char *id, const dure_registry *registry);
 void test_node_stop(test_node *node);
-/* The process is gone without a word: nothing runs there any more, nothing was said. */
 void test_run(test_cluster *cluster, uint32_t ms);
 bool test_log_has(const test_cluster *cluster, const char *text);
 

@@ -312,6 +312,32 @@ static void a_silent_peer_is_given_up_within_ten_seconds(void)
     test_cluster_fini(&cluster);
 }
 
+static void a_newcomer_takes_the_place_of_one_that_is_dead(void)
+{
+    test_cluster cluster;
+    raw_peer raw = {0};
+    dure_buf hello;
+    test_cluster_init(&cluster, NULL);
+    test_node *db = test_node_start(&cluster, "db-1", NULL);
+    write_hello(&cluster, &hello);
+    raw.say = hello.data;
+    raw.say_len = hello.len;
+    raw_start(&raw, &cluster);
+    test_run(&cluster, 100);
+    DURE_CHECK_EQ(db->up, 1);
+    test_node *game = test_node_start(&cluster, "game-1", NULL);
+    test_run(&cluster, 1500);
+    DURE_CHECK_EQ(game->up, 0); /* the old one has two seconds to answer */
+    test_run(&cluster, 3000);
+    DURE_CHECK_EQ(game->up, 1);
+    DURE_CHECK_EQ(game->duplicates, 0);
+    DURE_CHECK_EQ(db->up, 2);
+    DURE_CHECK_EQ(db->down, 1);
+    raw_stop(&raw, &cluster);
+    dure_buf_fini(&hello);
+    test_cluster_fini(&cluster);
+}
+
 #define MANY        40
 #define LARGE_BYTES 65000u
 
@@ -409,6 +435,7 @@ DURE_SUITE(cluster_link, DURE_TEST(the_order_of_starts_does_not_matter),
            DURE_TEST(two_that_dial_each_other_keep_one_link),
            DURE_TEST(a_second_process_of_one_id_is_refused),
            DURE_TEST(a_silent_peer_is_given_up_within_ten_seconds),
+           DURE_TEST(a_newcomer_takes_the_place_of_one_that_is_dead),
            DURE_TEST(what_never_left_is_not_sent), DURE_TEST(who_says_nothing_is_cut_in_time),
            DURE_TEST(other_bytes_than_frames_are_cut_at_once),
            DURE_TEST(a_large_frame_before_welcome_is_cut_at_its_length),

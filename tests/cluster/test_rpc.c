@@ -3,6 +3,7 @@
  * Calls in a simulated cluster: every outcome, each once; cancellation; deadlines from hop to hop;
  * notifies; and calls of a node to itself.
  */
+#include "base/mem.h"
 #include "cluster/cluster_support.h"
 #include "support/check.h"
 #include "wire/cursor.h"
@@ -288,6 +289,30 @@ static void wrong_arguments_start_nothing(void)
     test_cluster_fini(&cluster);
 }
 
+/* Every allocation of a call and of its serving fails once: the call ends once all the same, or was
+ * never started. */
+static void without_memory_a_call_still_ends_once(void)
+{
+    for (size_t n = 1; n < 30; n++) {
+        test_cluster cluster;
+        test_call call = {0};
+        const dure_target target = dure_to_node("db-1");
+        const dure_slice nil = {NULL, 0};
+        const dure_call_options options = {.deadline_ms = 500};
+        test_cluster_init(&cluster, NULL);
+        (void)test_node_start(&cluster, "db-1", NULL);
+        test_node *game = test_node_start(&cluster, "game-1", NULL);
+        test_run(&cluster, 1000);
+        dure_mem_fail_nth(n);
+        const dure_err err = dure_rpc_call(game->rpc, &target, METHOD_ECHO, &options, nil,
+                                           test_on_done, &call, NULL);
+        test_run(&cluster, 1000);
+        dure_mem_fail_nth(0);
+        DURE_CHECK_EQ(call.count, err == DURE_OK ? 1 : 0);
+        test_cluster_fini(&cluster);
+    }
+}
+
 DURE_SUITE(cluster_rpc, DURE_TEST(a_call_is_answered_with_what_was_sent),
            DURE_TEST(errors_come_as_they_were_given),
            DURE_TEST(who_is_not_there_is_told_in_three_ways),
@@ -299,4 +324,5 @@ DURE_SUITE(cluster_rpc, DURE_TEST(a_call_is_answered_with_what_was_sent),
            DURE_TEST(the_deadline_is_counted_down_from_hop_to_hop),
            DURE_TEST(what_is_about_our_peers_is_forwarded_as_unavailable),
            DURE_TEST(a_node_calls_itself_without_a_socket),
-           DURE_TEST(a_notify_reaches_all_of_a_role), DURE_TEST(wrong_arguments_start_nothing));
+           DURE_TEST(a_notify_reaches_all_of_a_role), DURE_TEST(wrong_arguments_start_nothing),
+           DURE_TEST(without_memory_a_call_still_ends_once));
