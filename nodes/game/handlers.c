@@ -228,6 +228,12 @@ static bool login_kick(step_ctx *step, const db_login_result *login)
     }
     memcpy(gateway, login->old_gateway.data, login->old_gateway.len);
     gateway[login->old_gateway.len] = '\0';
+    /* A gateway that was started again numbers its clients anew: the older session is this very one
+     * then. */
+    if (strcmp(gateway, dure_request_peer(step->request)->id) == 0 &&
+        login->old_client == dure_request_subject(step->request)) {
+        return false;
+    }
     if (dure_rpc_peer_state(g->rpc, gateway) != DURE_PEER_UP) {
         return false;
     }

@@ -90,6 +90,7 @@ static void on_logged_in(void *ctx, const dure_outcome *outcome, const game_logi
     }
     if (login == NULL) {
         client->state = GATEWAY_CLIENT_STRANGER;
+        client->player[0] = '\0';
         dure_request_forward(request, outcome);
         gateway_client_run_waiting(&g->clients, client, g);
         return;
@@ -122,6 +123,7 @@ static void on_login(dure_request *request, const gateway_login_params *in, void
     dure_request_hold(request);
     *step = (login_step){g, client->id, request};
     client->state = GATEWAY_CLIENT_LOGGING_IN;
+    gateway_name_copy(client->player, in->name); /* a takeover may come before the answer */
     game_login_params ask = {.name = in->name};
     dure_target target = dure_to_role(GATEWAY_PLAYER_ROLE);
     dure_call_options options = {.subject = client->id, .for_request = request};
@@ -358,8 +360,7 @@ static void on_kick(dure_request *request, const gateway_kick_params *in, void *
     gateway *g = state;
     const gateway_client *client = gateway_client_find(&g->clients, in->client);
     if (client != NULL && client->epoch < in->epoch &&
-        (client->state == GATEWAY_CLIENT_LOGGING_IN ||
-         dure_str_equal(dure_str_of(client->player), in->player))) {
+        dure_str_equal(dure_str_of(client->player), in->player)) {
         dure_node_client_close(g->node, in->client, DURE_ERR_TAKEN_OVER,
                                "the player logged in from another place");
     }

@@ -167,8 +167,25 @@ def second_process(cluster):
     assert "another process uses this folder" in cluster.log_text()
 
 
+def started_again(cluster):
+    """A cluster that comes back numbers its clients anew: nobody is taken for a session of before."""
+    names = ["p%d" % i for i in range(8)]
+    clients = [Client(cluster.client_port) for _ in names]
+    for client, name in zip(clients, names):
+        client.call("login", name)
+    for node in cluster.processes:
+        cluster.stop(node)
+    cluster.start_all()
+    clients = [Client(cluster.client_port) for _ in names]
+    for client, name in zip(clients, reversed(names)):
+        check("login after a restart", client.call("login", name)["player"], name)
+    for client, name in zip(clients, reversed(names)):
+        check("whoami after a restart", client.call("whoami")["player"], name)
+
+
 def story(cluster):
     cluster.start_all()
+    started_again(cluster)
     before_login(cluster.client_port)
     alice, bob = everyday(cluster)
     many_rooms(alice)
