@@ -18,6 +18,7 @@
 #include "net/address.h"
 
 #define NODES_MAX        4096
+#define ROLES_MAX        256
 #define SECRET_BYTES_MAX 4096u
 #define SECRET_BYTES_MIN 16u
 
@@ -76,6 +77,8 @@ static const key_row node_keys[] = {{"id", KEY_NAME, true, 0, 0, NULL, NULL},
                                     {"client_port", KEY_INT, false, 1, 65535, NULL, NULL},
                                     {"settings", KEY_OBJECT, false, 0, 0, "{}", NULL},
                                     KEYS_END};
+
+static const char no_secret[] = "a secret comes from secret_file or DURE_SECRET, never from here";
 
 typedef struct reader {
     config_tree tree;
@@ -271,8 +274,7 @@ static void unknown_key(const reader *r, const cJSON *item, const char *path, co
 {
     const char *nearest = nearest_key(keys, item->string);
     if (strcmp(item->string, "secret") == 0) {
-        config_key_mistake(&r->tree, item, path,
-                           "a secret comes from secret_file or DURE_SECRET, never from here");
+        config_key_mistake(&r->tree, item, path, "%s", no_secret);
     } else if (nearest != NULL) {
         config_key_mistake(&r->tree, item, path, "unknown key; did you mean \"%s\"?", nearest);
     } else {
@@ -292,11 +294,20 @@ static void show_value(const reader *r, const char *path, const char *value, con
     dure_registry_report_add_value(r->report, &row);
 }
 
+/* A user's own setting of such a name is not for other eyes. */
+static bool is_hidden(const char *key)
+{
+    return key != NULL && strstr(key, "_file") == NULL &&
+           (strstr(key, "secret") != NULL || strstr(key, "password") != NULL ||
+            strstr(key, "token") != NULL);
+}
+
 static void show_item(const reader *r, const cJSON *item, const char *path)
 {
     char *text = cJSON_PrintUnformatted(item);
     if (text != NULL) {
-        show_value(r, path, text, config_tree_place(&r->tree, item));
+        show_value(r, path, is_hidden(item->string) ? "\"(hidden)\"" : text,
+                   config_tree_place(&r->tree, item));
         cJSON_free(text);
     }
 }
@@ -376,7 +387,9 @@ static void read_settings(reader *r, const cJSON *owner, const char *path, const
     cJSON_ArrayForEach(item, settings)
     {
         path_of(inner, full, item->string);
-        if (cJSON_IsString(item) || cJSON_IsNumber(item) || cJSON_IsBool(item)) {
+        if (strcmp(item->string, "secret") == 0) {
+            config_key_mistake(&r->tree, item, inner, "%s", no_secret);
+        } else if (cJSON_IsString(item) || cJSON_IsNumber(item) || cJSON_IsBool(item)) {
             add_setting(r, role, node, item);
             show_item(r, item, inner);
         } else {
@@ -531,11 +544,29 @@ static void read_node(reader *r, const cJSON *roles, const cJSON *node, size_t i
     }
 }
 
-/* Two listeners that cannot both have a port: the same address, or one of them on all addresses. */
-static bool binds_clash(const char *a, const char *b)
+static bool is_any_address(const char *bind)
 {
-    return strcmp(a, b) == 0 || strcmp(a, "0.0.0.0") == 0 || strcmp(b, "0.0.0.0") == 0 ||
-           strcmp(a, "::") == 0 || strcmp(b, "::") == 0;
+    return strcmp(bind, "0.0.0.0") == 0 || strcmp(bind, "::") == 0;
+}
+
+static bool is_loopback(const char *host)
+{
+    dure_net_address address;
+    return strcmp(host, "localhost") == 0 ||
+           (dure_net_address_from_ip(host, 0, &address) == DURE_OK &&
+            dure_net_address_is_loopback(&address));
+}
+
+/* Two listeners that cannot both have a port: the same address, or one of them on all addresses of
+ * the same machine. Nodes share a machine when their hosts are the same or both loopback. */
+static bool binds_clash(const cJSON *a, const cJSON *b)
+{
+    const char *a_host = text_of(a, "host", "127.0.0.1");
+    const char *b_host = text_of(b, "host", "127.0.0.1");
+    if (is_any_address(node_bind(a)) || is_any_address(node_bind(b))) {
+        return strcmp(a_host, b_host) == 0 || (is_loopback(a_host) && is_loopback(b_host));
+    }
+    return strcmp(node_bind(a), node_bind(b)) == 0;
 }
 
 static void check_clash(const reader *r, const cJSON *nodes, const cJSON *node, size_t index,
@@ -558,8 +589,7 @@ static void check_clash(const reader *r, const cJSON *nodes, const cJSON *node, 
             if (taken == item) {
                 return; /* only those before it count */
             }
-            if (taken != NULL && int_of(other, keys[k], 0) == port &&
-                binds_clash(node_bind(node), node_bind(other))) {
+            if (taken != NULL && int_of(other, keys[k], 0) == port && binds_clash(node, other)) {
                 config_mistake(&r->tree, item, path, "%lld is the port of nodes[%zu].%s already",
                                (long long)port, other_index, keys[k]);
                 return;
@@ -624,12 +654,19 @@ static bool role_has(const cJSON *nodes, const char *role, const char *port_key)
     return false;
 }
 
-static bool role_is_dialled(const cJSON *roles, const char *name)
+/* Whether a role of `reached` (by index; NULL: any role) dials this one. */
+static bool role_is_dialled(const cJSON *roles, const char *name, const bool *reached)
 {
     const cJSON *role;
     const cJSON *dial;
+    size_t index = 0;
     cJSON_ArrayForEach(role, roles)
     {
+        bool counts = reached == NULL || reached[index];
+        index++;
+        if (!counts) {
+            continue;
+        }
         cJSON_ArrayForEach(dial, cJSON_GetObjectItemCaseSensitive(role, "dials"))
         {
             if (cJSON_IsString(dial) && strcmp(dial->valuestring, name) == 0) {
@@ -638,6 +675,27 @@ static bool role_is_dialled(const cJSON *roles, const char *name)
         }
     }
     return false;
+}
+
+/* A role is reached when a node of it has a client port or a role that is reached dials it. Where
+ * no node has a client port, which is a mistake of its own, the roles that nobody dials count. */
+static void find_reached(const cJSON *roles, const cJSON *nodes, bool has_clients, bool *reached)
+{
+    for (bool is_more = true; is_more;) {
+        const cJSON *role;
+        size_t index = 0;
+        is_more = false;
+        cJSON_ArrayForEach(role, roles)
+        {
+            bool is_first = has_clients ? role_has(nodes, role->string, "client_port")
+                                        : !role_is_dialled(roles, role->string, NULL);
+            if (!reached[index] && (is_first || role_is_dialled(roles, role->string, reached))) {
+                reached[index] = true;
+                is_more = true;
+            }
+            index++;
+        }
+    }
 }
 
 static void check_dialled_nodes(const reader *r, const cJSON *nodes, const char *role)
@@ -657,31 +715,48 @@ static void check_dialled_nodes(const reader *r, const cJSON *nodes, const char 
     }
 }
 
+static bool any_has_clients(const cJSON *nodes)
+{
+    const cJSON *node;
+    cJSON_ArrayForEach(node, nodes)
+    {
+        if (cJSON_GetObjectItemCaseSensitive(node, "client_port") != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void check_reach(const reader *r, const cJSON *roles, const cJSON *nodes)
 {
     const cJSON *role;
-    bool has_clients = false;
+    bool reached[ROLES_MAX] = {false};
+    bool has_clients = any_has_clients(nodes);
+    size_t index = 0;
+    if (cJSON_GetArraySize(roles) > ROLES_MAX) {
+        config_mistake(&r->tree, roles, "roles", "more than %d roles", ROLES_MAX);
+        return;
+    }
+    find_reached(roles, nodes, has_clients, reached);
     cJSON_ArrayForEach(role, roles)
     {
         char path[CONFIG_PATH_MAX];
         path_of(path, "roles", role->string);
-        bool dials = cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(role, "dials")) > 0;
-        bool is_dialled = role_is_dialled(roles, role->string);
-        has_clients = has_clients || role_has(nodes, role->string, "client_port");
         if (!role_has(nodes, role->string, NULL)) {
             config_key_mistake(&r->tree, role, path, "no node has this role");
-        } else if (!is_dialled && !dials && !role_has(nodes, role->string, "client_port")) {
+        } else if (!reached[index]) {
             config_key_mistake(&r->tree, role, path,
-                               "nobody reaches this role: no role dials it, it dials none, and its "
-                               "nodes have no client_port");
+                               "nobody can reach this role: its nodes have no client_port, and no "
+                               "role that is reached dials it");
         }
-        if (is_dialled) {
+        if (role_is_dialled(roles, role->string, NULL)) {
             check_dialled_nodes(r, nodes, role->string);
         }
+        index++;
     }
     if (!has_clients) {
-        config_mistake(&r->tree, nodes, "nodes",
-                       "no node has a client_port, so no client can reach the cluster");
+        config_key_mistake(&r->tree, nodes, "nodes",
+                           "no node has a client_port, so no client can reach the cluster");
     }
 }
 
@@ -757,6 +832,9 @@ static void check_backend_variable(const reader *r)
         return;
     }
     dure_registry_builder_settings(r->builder)->backend = backend;
+    char quoted[16];
+    (void)snprintf(quoted, sizeof quoted, "\"%.8s\"", backend);
+    show_value(r, "backend", quoted, (config_place){"DURE_BACKEND", 0, 0});
 }
 
 static void check_heartbeat(const reader *r, const cJSON *root)
@@ -809,12 +887,27 @@ static dure_err read_all(reader *r, dure_registry **out_registry)
     return dure_registry_builder_finish(builder, out_registry);
 }
 
+/* Up to the ';' that ends an override; one within a JSON string ends nothing. */
+static size_t override_len(const char *text)
+{
+    bool in_string = false;
+    size_t i = 0;
+    for (; text[i] != '\0' && (in_string || text[i] != ';'); i++) {
+        if (in_string && text[i] == '\\' && text[i + 1] != '\0') {
+            i++;
+        } else if (text[i] == '"') {
+            in_string = !in_string;
+        }
+    }
+    return i;
+}
+
 static dure_err apply_overrides(reader *r)
 {
     dure_err err = DURE_OK;
     const char *at = r->source->env_set;
     while (at != NULL && *at != '\0' && err == DURE_OK) {
-        size_t len = strcspn(at, ";");
+        size_t len = override_len(at);
         if (len > 0) {
             err = config_tree_set(&r->tree, "DURE_SET", at, len);
         }
