@@ -249,9 +249,14 @@ int dure_node_main(int argc, char **argv, const dure_role *role)
     code = code == DURE_EXIT_OK ? main_make_core(&program, &options) : code;
     code = code == DURE_EXIT_OK ? main_make_node(&program, &options, role) : code;
     code = code == DURE_EXIT_OK ? main_run(&program) : code;
+    /* First who names the node from another thread, then what he may have posted, then the node. */
+    bool was_running = program.signals != NULL;
+    dure_stop_signals_destroy(program.signals);
+    if (was_running) {
+        (void)dure_iocp_core_run_once(program.core, 0);
+    }
     dure_node_destroy(program.node);
     dure_iocp_core_destroy(program.core);
-    dure_stop_signals_destroy(program.signals);
     dure_log_destroy(program.log);
     dure_registry_destroy(program.registry);
     return code;

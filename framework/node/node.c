@@ -240,7 +240,7 @@ static dure_err node_make_rpc(dure_node *node)
         .core = node->config.core,
         .registry = node->config.registry,
         .node_id = node->config.node_id,
-        .schema_hash = node_builtin_schema_hash(),
+        .schema_hash = node_builtin_schema_hash() ^ node->config.role->schema_hash,
         .method_tables = tables,
         .method_table_count = node->config.role->methods != NULL ? 2 : 1,
         .state = node,

@@ -59,12 +59,21 @@ int dure_node_main(int argc, char **argv, const dure_role *role);
 
 /* ---- from handlers ---- */
 
+/* Its calls and peers; lives as long as the node. */
 dure_rpc *dure_node_rpc(dure_node *node);
+
+/* The core it was made with. */
 dure_iocp_core *dure_node_core(dure_node *node);
+
+/* The log it was made with; NULL: silent. */
 dure_log *dure_node_log(dure_node *node);
+
+/* Its id in the configuration; lives as long as the node. */
 const char *dure_node_id(const dure_node *node);
+
 /* The node's own folder, made at start with mode 0700. */
 const char *dure_node_data_dir(const dure_node *node);
+/* What on_start gave; NULL before, and where it failed. */
 void *dure_node_state(dure_node *node);
 
 /* Settings of this node, as dure_registry_setting_*. */

@@ -64,7 +64,9 @@ void node_port_destroy(node_port *port);
 /* Cuts those who are silent or slow. To be called a few times a second. */
 void node_port_tick(node_port *port);
 
+/* The ctx it was made with. */
 void *node_port_ctx(const node_port *port);
+/* Its connections at this moment. */
 uint32_t node_port_count(const node_port *port);
 /* NULL when it is gone. */
 node_conn *node_port_find(node_port *port, uint64_t id);

@@ -29,6 +29,7 @@ typedef void (*dure_rpc_notified_fn)(void *ctx, dure_str method, dure_slice para
 DURE_CHECKED dure_err dure_rpc_client_create(const dure_net_address *address, uint32_t timeout_ms,
                                              dure_rpc_client **out_client);
 
+/* Notifications go to fn(ctx) from now on; NULL: they are dropped. */
 void dure_rpc_client_on_notified(dure_rpc_client *client, dure_rpc_notified_fn fn, void *ctx);
 
 /*
