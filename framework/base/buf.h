@@ -35,6 +35,18 @@ void dure_buf_fini(dure_buf *buf);
 DURE_CHECKED dure_err dure_buf_reserve(dure_buf *buf, size_t more, uint8_t **out_room);
 
 /*
+ * As dure_buf_reserve, without a call where there is room already.
+ */
+DURE_CHECKED static inline dure_err dure_buf_room(dure_buf *buf, size_t more, uint8_t **out_room)
+{
+    if (more <= buf->_capacity - buf->len && buf->data != NULL) {
+        *out_room = buf->data + buf->len;
+        return DURE_OK;
+    }
+    return dure_buf_reserve(buf, more, out_room);
+}
+
+/*
  * Copies len bytes to the end.
  * Borrows: data, for the call.
  * Fails: FULL past the cap, NO_MEMORY. Nothing was appended.

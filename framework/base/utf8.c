@@ -56,6 +56,10 @@ bool dure_utf8_is_valid(const void *data, size_t len)
     const uint8_t *bytes = data;
     size_t at = 0;
     while (at < len) {
+        if (bytes[at] < 0x80) {
+            at++;
+            continue;
+        }
         size_t step = dure_utf8_sequence(bytes + at, len - at);
         if (step == 0) {
             return false;

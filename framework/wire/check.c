@@ -71,7 +71,7 @@ static dure_err head_long(const uint8_t *data, size_t len, check_head *head)
     return err;
 }
 
-static dure_err head_read(const uint8_t *data, size_t len, check_head *head)
+static inline dure_err head_read(const uint8_t *data, size_t len, check_head *head)
 {
     uint8_t tag = data[0];
     *head = (check_head){1, 0, 0, 0};
@@ -101,7 +101,7 @@ static dure_err head_read(const uint8_t *data, size_t len, check_head *head)
     return head_long(data, len, head);
 }
 
-static dure_err check_enter(dure_check *check, const check_head *head)
+static inline dure_err check_enter(dure_check *check, const check_head *head)
 {
     if (!head->is_container) {
         return DURE_OK;
@@ -119,7 +119,7 @@ static dure_err check_enter(dure_check *check, const check_head *head)
 }
 
 /* One object ended: so do the containers that it filled. True when the outermost did. */
-static int check_leave(dure_check *check)
+static inline int check_leave(dure_check *check)
 {
     while (check->_left[check->_depth] == 0) {
         if (check->_depth == 0) {
@@ -130,14 +130,14 @@ static int check_leave(dure_check *check)
     return 0;
 }
 
-static uint64_t check_room(const dure_check *check)
+static inline uint64_t check_room(const dure_check *check)
 {
     return check->_bytes_max > check->_walked ? check->_bytes_max - check->_walked : 0;
 }
 
 /* What a head promises, and what was promised before it and is still due, must fit into the bytes
  * that the message may still have. */
-static dure_err check_budget(dure_check *check, const check_head *head)
+static inline dure_err check_budget(dure_check *check, const check_head *head)
 {
     uint64_t room = check_room(check);
     uint64_t promised = head->bytes + head->payload + head->objects + check->_pending - 1;
@@ -149,7 +149,7 @@ static dure_err check_budget(dure_check *check, const check_head *head)
                                                      : DURE_ERR_TOO_LARGE;
 }
 
-static size_t check_take(dure_check *check, size_t len)
+static inline size_t check_take(dure_check *check, size_t len)
 {
     size_t taken = check->_skip < len ? check->_skip : len;
     check->_skip -= taken;

@@ -10,13 +10,24 @@
 #include "base/utf8.h"
 #include "wire/check.h"
 
-static uint64_t load_be(const uint8_t *at, unsigned bytes)
+/* Shifts of a constant width, which compilers turn into one load and one swap. */
+static inline uint64_t load_be32(const uint8_t *at)
 {
-    uint64_t value = 0;
-    for (unsigned i = 0; i < bytes; i++) {
-        value = (value << 8) | at[i];
+    return (uint64_t)at[0] << 24 | (uint64_t)at[1] << 16 | (uint64_t)at[2] << 8 | at[3];
+}
+
+static inline uint64_t load_be(const uint8_t *at, unsigned bytes)
+{
+    switch (bytes) {
+    case 1:
+        return at[0];
+    case 2:
+        return (uint64_t)at[0] << 8 | at[1];
+    case 4:
+        return load_be32(at);
+    default:
+        return load_be32(at) << 32 | load_be32(at + 4);
     }
-    return value;
 }
 
 static bool cursor_has(const dure_cursor *cursor, size_t bytes)

@@ -7,13 +7,13 @@
 #include <math.h>
 
 /* Room for one head and its payload; NULL once the packer has failed. */
-static uint8_t *packer_room(dure_packer *packer, size_t bytes)
+static inline uint8_t *packer_room(dure_packer *packer, size_t bytes)
 {
     uint8_t *room = NULL;
     if (packer->status != DURE_OK) {
         return NULL;
     }
-    packer->status = dure_buf_reserve(packer->buf, bytes, &room);
+    packer->status = dure_buf_room(packer->buf, bytes, &room);
     if (packer->status != DURE_OK) {
         return NULL;
     }
@@ -21,14 +21,48 @@ static uint8_t *packer_room(dure_packer *packer, size_t bytes)
     return room;
 }
 
-static void store_be(uint8_t *at, uint64_t value, unsigned bytes)
+/* Shifts of a constant width, which compilers turn into one swap and one store. */
+static inline void store_be16(uint8_t *at, uint64_t value)
 {
-    for (unsigned i = 0; i < bytes; i++) {
-        at[i] = (uint8_t)(value >> (8 * (bytes - 1 - i)));
+    at[0] = (uint8_t)(value >> 8);
+    at[1] = (uint8_t)value;
+}
+
+static inline void store_be32(uint8_t *at, uint64_t value)
+{
+    at[0] = (uint8_t)(value >> 24);
+    at[1] = (uint8_t)(value >> 16);
+    at[2] = (uint8_t)(value >> 8);
+    at[3] = (uint8_t)value;
+}
+
+static inline void store_be64(uint8_t *at, uint64_t value)
+{
+    store_be32(at, value >> 32);
+    store_be32(at + 4, value);
+}
+
+static inline void store_be(uint8_t *at, uint64_t value, unsigned bytes)
+{
+    switch (bytes) {
+    case 0:
+        break;
+    case 1:
+        at[0] = (uint8_t)value;
+        break;
+    case 2:
+        store_be16(at, value);
+        break;
+    case 4:
+        store_be32(at, value);
+        break;
+    default:
+        store_be64(at, value);
+        break;
     }
 }
 
-static void packer_tagged(dure_packer *packer, uint8_t tag, uint64_t value, unsigned bytes)
+static inline void packer_tagged(dure_packer *packer, uint8_t tag, uint64_t value, unsigned bytes)
 {
     uint8_t *room = packer_room(packer, 1 + bytes);
     if (room != NULL) {
@@ -120,13 +154,18 @@ static size_t head_of(uint8_t head[5], uint8_t tag8, size_t len)
 
 void dure_packer_str(dure_packer *packer, dure_str value)
 {
-    uint8_t head[5];
-    size_t head_len = 1;
     if (value.len < 32) {
-        head[0] = (uint8_t)(0xa0u | value.len);
-    } else {
-        head_len = head_of(head, 0xd9, value.len);
+        uint8_t *room = packer_room(packer, 1 + value.len);
+        if (room != NULL) {
+            room[0] = (uint8_t)(0xa0u | value.len);
+            for (size_t i = 0; i < value.len; i++) {
+                room[1 + i] = (uint8_t)value.data[i];
+            }
+        }
+        return;
     }
+    uint8_t head[5];
+    const size_t head_len = head_of(head, 0xd9, value.len);
     packer_run(packer, head_len, value.data, value.len, head);
 }
 
