@@ -5,8 +5,6 @@
  */
 #include "wire/check.h"
 
-#include <string.h>
-
 /* What the head of one object says. */
 typedef struct check_head {
     size_t bytes;     /* of the head itself */
@@ -17,9 +15,13 @@ typedef struct check_head {
 
 void dure_check_init(dure_check *check, size_t bytes_max)
 {
-    memset(check, 0, sizeof *check);
-    check->_bytes_max = bytes_max;
+    /* _left is written where a container is entered, so the rest of it may hold anything. */
     check->_left[0] = 1;
+    check->_skip = 0;
+    check->_walked = 0;
+    check->_bytes_max = bytes_max;
+    check->_elements = 0;
+    check->_depth = 0;
     check->_pending = 1;
 }
 
@@ -157,6 +159,40 @@ static inline size_t check_take(dure_check *check, size_t len)
     return taken;
 }
 
+/* All bytes of an object whose first byte tells them, 0 for all others. */
+static inline size_t scalar_bytes(uint8_t tag)
+{
+    static const uint8_t by_tag[32] = {1, 0, 1, 1, 0, 0, 0, 0,  0,  0, 5, 9, 2, 3, 5, 9,
+                                       2, 3, 5, 9, 3, 4, 6, 10, 18, 0, 0, 0, 0, 0, 0, 0};
+    if (tag < 0x80 || tag >= 0xe0) {
+        return 1;
+    }
+    if (tag < 0xa0) {
+        return 0;
+    }
+    return tag < 0xc0 ? 1u + (tag & 0x1fu) : by_tag[tag - 0xc0];
+}
+
+/* Steps over scalars that are there whole, as many as the innermost container still has; what it
+ * leaves goes the long way. Returns the bytes taken. */
+static size_t check_scalars(dure_check *check, const uint8_t *data, size_t len)
+{
+    const uint64_t room = check_room(check);
+    uint64_t *left = &check->_left[check->_depth];
+    size_t at = 0;
+    while (*left > 0 && at < len) {
+        const size_t bytes = scalar_bytes(data[at]);
+        if (bytes == 0 || bytes > len - at || at + bytes + check->_pending - 1 > room) {
+            break;
+        }
+        at += bytes;
+        *left -= 1;
+        check->_pending--;
+    }
+    check->_walked += at;
+    return at;
+}
+
 dure_err dure_check_feed(dure_check *check, const uint8_t *data, size_t len, size_t *out_consumed)
 {
     size_t at = 0;
@@ -166,6 +202,7 @@ dure_err dure_check_feed(dure_check *check, const uint8_t *data, size_t len, siz
         if (check->_skip > 0) {
             break;
         }
+        at += check_scalars(check, data + at, len - at);
         if (check_leave(check)) {
             err = DURE_OK;
             break;

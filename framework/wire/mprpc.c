@@ -20,6 +20,12 @@ void dure_mprpc_reader_set_max(dure_mprpc_reader *reader, size_t message_max)
     reader->_check._bytes_max = message_max;
 }
 
+/* The last object of a message that was walked is what is left of it. */
+static dure_slice read_last(const dure_cursor *cursor)
+{
+    return (dure_slice){cursor->at, dure_cursor_left(cursor)};
+}
+
 static dure_err read_parts(dure_cursor *cursor, uint32_t count, dure_mprpc_message *out)
 {
     uint32_t kind = 0;
@@ -35,7 +41,8 @@ static dure_err read_parts(dure_cursor *cursor, uint32_t count, dure_mprpc_messa
     }
     if (out->kind == DURE_MPRPC_RESPONSE) {
         dure_err err = dure_cursor_any(cursor, &out->error);
-        return err == DURE_OK ? dure_cursor_any(cursor, &out->result) : err;
+        out->result = read_last(cursor);
+        return err;
     }
     if (dure_cursor_str(cursor, &out->method) != DURE_OK) {
         return DURE_ERR_PROTOCOL;
@@ -43,7 +50,8 @@ static dure_err read_parts(dure_cursor *cursor, uint32_t count, dure_mprpc_messa
     if (dure_cursor_peek(cursor) != DURE_WIRE_ARRAY) {
         return DURE_ERR_PROTOCOL;
     }
-    return dure_cursor_any(cursor, &out->params);
+    out->params = read_last(cursor);
+    return DURE_OK;
 }
 
 static dure_err read_message(const uint8_t *data, size_t len, dure_mprpc_message *out)
