@@ -33,6 +33,7 @@ typedef enum dure_frame_kind {
 #undef DURE_FRAME_KIND_ROW
 } dure_frame_kind;
 
+/* "REQUEST" and so on; "UNKNOWN" for a number that is not listed. */
 const char *dure_frame_kind_name(dure_frame_kind kind);
 
 typedef struct dure_frame {
