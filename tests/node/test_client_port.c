@@ -282,6 +282,30 @@ static void a_request_without_an_answer_meets_its_deadline(void)
     sim_node_close(&sim);
 }
 
+/* Reading pauses while much waits to go out, and goes on by itself with what had come already. */
+static void many_requests_at_once_are_all_answered(void)
+{
+    enum { REQUESTS = 3000, ANSWER_BYTES = 25 };
+    static const char request[] = "\x94\x00\x07\xa5hello\x91\xb4"
+                                  "aaaaaaaaaaaaaaaaaaaa";
+    sim_node sim;
+    sim_client client;
+    dure_buf requests;
+    dure_buf_init(&requests, 256 * 1024);
+    for (int i = 0; i < REQUESTS; i++) {
+        DURE_CHECK_OK(dure_buf_append(&requests, request, sizeof request - 1));
+    }
+    sim_node_open(&sim, NULL);
+    sim_client_open(&client, &sim);
+    sim_client_send(&client, requests.data, requests.len);
+    sim_node_run(&sim, 5000);
+    DURE_CHECK(client.session != NULL);
+    DURE_CHECK_EQ(client.received.len, REQUESTS * ANSWER_BYTES);
+    sim_client_close(&client);
+    sim_node_close(&sim);
+    dure_buf_fini(&requests);
+}
+
 static void a_stale_client_is_an_error_and_no_more(void)
 {
     sim_node sim;
@@ -305,4 +329,5 @@ DURE_SUITE(node_client_port, DURE_TEST(a_client_is_answered),
            DURE_TEST(who_goes_takes_the_requests_along),
            DURE_TEST(one_client_cannot_ask_without_end),
            DURE_TEST(a_request_without_an_answer_meets_its_deadline),
+           DURE_TEST(many_requests_at_once_are_all_answered),
            DURE_TEST(a_stale_client_is_an_error_and_no_more));
