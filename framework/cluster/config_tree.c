@@ -193,6 +193,8 @@ static bool set_remember(config_tree *tree, const char *name, const cJSON *item)
     return true;
 }
 
+#define CONFIG_INDEX_MAX 65535 /* more elements than any array here may have */
+
 /* One step of a path: the name up to '.' or '[', or the number in brackets. */
 typedef struct path_step {
     char key[CONFIG_PATH_MAX];
@@ -207,7 +209,7 @@ static bool path_next(const char **inout_at, path_step *step)
     if (*at == '[') {
         char *end = NULL;
         step->index = strtol(at + 1, &end, 10);
-        if (end == at + 1 || *end != ']' || step->index < 0) {
+        if (end == at + 1 || *end != ']' || step->index < 0 || step->index > CONFIG_INDEX_MAX) {
             return false;
         }
         *inout_at = end + 1;
@@ -273,7 +275,9 @@ static dure_err set_apply(config_tree *tree, const char *name, const char *path,
         return DURE_OK;
     }
     while (*at != '\0') {
-        parent = step_child(parent, &step);
+        cJSON *child = step_child(parent, &step);
+        bool is_new = child == NULL && step.index < 0 && cJSON_IsObject(parent) && *at == '.';
+        parent = is_new ? cJSON_AddObjectToObject(parent, step.key) : child;
         if (parent == NULL || !path_next(&at, &step)) {
             set_mistake(tree, name, path, "the configuration has no such place");
             return DURE_OK;
