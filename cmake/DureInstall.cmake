@@ -63,8 +63,8 @@ string(REGEX REPLACE "/$" "" DURE_PC_UP "${DURE_PC_UP}")
 configure_file(${PROJECT_SOURCE_DIR}/cmake/dure.pc.in ${PROJECT_BINARY_DIR}/dure.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/dure.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
-install(PROGRAMS ${PROJECT_SOURCE_DIR}/tools/dure-schema.py
-        DESTINATION ${DURE_SHARE_DIR} OPTIONAL)
+# Beside DureSchema.cmake, where that looks first.
+install(PROGRAMS ${PROJECT_SOURCE_DIR}/tools/dure-schema.py DESTINATION ${DURE_PACKAGE_DIR})
 foreach(folder proto config)
     if(EXISTS ${PROJECT_SOURCE_DIR}/${folder})
         install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION ${DURE_SHARE_DIR})
