@@ -16,6 +16,8 @@
 
 #define NODE_WATCH_MS      250u
 #define NODE_STOP_WATCH_MS 10u
+#define NODE_PORT_WAIT_MS  1000u
+#define NODE_PORT_PAUSE_MS 20u
 
 static void node_set_state(dure_node *node, node_state state)
 {
@@ -240,7 +242,9 @@ static dure_err node_make_rpc(dure_node *node)
         .core = node->config.core,
         .registry = node->config.registry,
         .node_id = node->config.node_id,
-        .schema_hash = node_builtin_schema_hash() ^ node->config.role->schema_hash,
+        /* What all roles have in common: a hash of the role's own schema would differ on every
+           link. */
+        .schema_hash = node_builtin_schema_hash(),
         .method_tables = tables,
         .method_table_count = node->config.role->methods != NULL ? 2 : 1,
         .state = node,
@@ -332,12 +336,39 @@ static void node_say_taken(const dure_node *node, const char *what, uint16_t por
                    (unsigned)port, what, node->self->id, dure_err_text(err));
 }
 
+/*
+ * Waits at most a second for a port that is taken. A process that was killed with an io_uring gives
+ * its sockets back a moment after it is gone (the ring is torn down by a kernel worker), and its
+ * successor starts at once.
+ */
+static void node_wait_for_port(const dure_node *node, uint16_t port)
+{
+    dure_net_address address;
+    if (node->config.no_admin || port == 0 ||
+        dure_net_address_from_ip(node->self->bind, port, &address) != DURE_OK) {
+        return;
+    }
+    for (uint32_t waited = 0; waited < NODE_PORT_WAIT_MS; waited += NODE_PORT_PAUSE_MS) {
+        dure_iocp_socket *probe = NULL;
+        if (dure_iocp_socket_open(node_core(node), address.family, &probe) != DURE_OK) {
+            return;
+        }
+        dure_err err = dure_iocp_socket_bind(probe, &address);
+        dure_iocp_socket_close(probe);
+        if (err != DURE_ERR_ADDRESS_IN_USE) {
+            return;
+        }
+        dure_process_pause_ms(NODE_PORT_PAUSE_MS);
+    }
+}
+
 static dure_err node_open_clients(dure_node *node)
 {
     if (!node->self->has_clients) {
         return DURE_OK;
     }
     dure_net_address address;
+    node_wait_for_port(node, node->self->client_port);
     dure_err err = dure_net_address_from_ip(node->self->bind, node->self->client_port, &address);
     if (err == DURE_OK) {
         err = node_port_start(node->clients, &address);
@@ -350,6 +381,7 @@ static dure_err node_open_clients(dure_node *node)
 
 static dure_err node_open_links(dure_node *node)
 {
+    node_wait_for_port(node, node->self->link_port);
     dure_err err = dure_rpc_start(node->rpc);
     if (err != DURE_OK) {
         node_say_taken(node, "links", node->self->link_port, err);

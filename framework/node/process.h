@@ -23,6 +23,10 @@ bool dure_process_has_terminal(void);
 /* Milliseconds since 1970, for the lines of a log. Thread: any. */
 uint64_t dure_process_wall_ms(void *unused);
 
+/* Holds the calling thread for so long; for start-up and command-line tools, never on a running
+ * worker. */
+void dure_process_pause_ms(uint32_t ms);
+
 typedef struct dure_stop_signals dure_stop_signals;
 
 /*

@@ -47,6 +47,12 @@ uint64_t dure_process_wall_ms(void *unused)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+void dure_process_pause_ms(uint32_t ms)
+{
+    struct timespec pause = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000L};
+    (void)nanosleep(&pause, NULL);
+}
+
 static void signals_main(void *ctx)
 {
     dure_stop_signals *signals = ctx;

@@ -9,7 +9,6 @@
 #include "node/process.h"
 #include "tools/dure/cluster_file.h"
 #include "tools/dure/commands.h"
-#include "tools/dure/supervisor.h"
 
 #define DOWN_WAIT_MS 15000u
 
@@ -25,7 +24,7 @@ static bool wait_for_end(uint64_t pid)
         if (!dure_process_is_running(pid)) {
             return true;
         }
-        supervisor_pause_ms(20);
+        dure_process_pause_ms(20);
     }
     return false;
 }

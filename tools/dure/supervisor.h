@@ -28,9 +28,6 @@ void supervisor_command_init(supervisor_command *command, const char *program, c
 /* Replaces this process; returns an exit code when that failed. */
 int supervisor_become(const supervisor_command *command);
 
-/* Waits. */
-void supervisor_pause_ms(uint32_t ms);
-
 typedef struct supervisor supervisor;
 
 /* Fails: NO_MEMORY, SYSTEM. One at a time in a process. */

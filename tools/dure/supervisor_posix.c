@@ -58,12 +58,6 @@ static uint64_t clock_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-void supervisor_pause_ms(uint32_t ms)
-{
-    struct timespec pause = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000L};
-    (void)nanosleep(&pause, NULL);
-}
-
 /* ---- commands ---- */
 
 /* The program beside this one, where it is there; else its name, for PATH. */
