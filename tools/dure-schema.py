@@ -1221,7 +1221,8 @@ class Source:
         body.append("}")
         self.block(call("put_%s%s" % (self.names.list_base(kind), "_as_map" if as_map else ""),
                         ["dure_packer *packer", "const %s *list" % name],
-                        before="static void ", end=""), body)
+                        # Which of the two forms is needed depends on who calls the methods.
+                        before="DURE_UNUSED static void ", end=""), body)
 
     # one value
 
