@@ -52,7 +52,8 @@ fi
 mkdir -p "$data"
 log=$data/log.txt
 : >"$log"
-"$bin/dure" up "$config" 2>>"$log" &
+# In a session of its own: Ctrl-C reaches this script alone, which then ends the cluster gracefully.
+setsid "$bin/dure" up "$config" 2>>"$log" &
 up=$!
 end() {
     trap '' INT TERM

@@ -138,6 +138,8 @@ static void child_start(supervisor *s, child *c)
         (void)sigprocmask(SIG_SETMASK, &s->former, NULL);
         (void)setpgid(0, 0); /* Ctrl-C is ours to pass on */
         (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+        /* What it writes ends on our stderr, so its form is that of our stderr. */
+        (void)setenv("DURE_LOG_FORMAT", isatty(STDERR_FILENO) == 1 ? "logfmt" : "json", 0);
         (void)dup2(ends[1], STDOUT_FILENO);
         (void)dup2(ends[1], STDERR_FILENO);
         command_exec(&c->command);
