@@ -91,15 +91,11 @@ static void world_enter_room(world *w, world_player *player, world_room *room)
     if (player->room == room) {
         return;
     }
+    if (player->room != NULL) {
+        world_leave_room(w, player);
+    }
     dure_list_push_back(&room->players, &player->in_room);
     room->player_count++;
-    if (player->room != NULL) {
-        world_room *old = player->room;
-        dure_list_remove(&player->in_room);
-        old->player_count--;
-        dure_list_push_back(&room->players, &player->in_room);
-        world_room_drop_if_empty(w, old);
-    }
     player->room = room;
 }
 

@@ -79,6 +79,22 @@ def many_rooms(alice):
     alice.call("join", "arena")
 
 
+def neighbours(port):
+    """Players who leave others behind in a room, and come to others: each join names who is there."""
+    clients = {"n%d" % i: Client(port) for i in range(4)}
+    where = {}
+    for name, client in clients.items():
+        client.call("login", name)
+    for step in range(60):
+        name, room = "n%d" % (step % 4), "hall-%d" % (step * 7 % 5)
+        where[name] = room
+        there = sorted(other for other, its_room in where.items() if its_room == room)
+        check("join %d" % step, clients[name].call("join", room)["players"], there)
+        check("chat %d" % step, clients[name].call("chat", "hello"), len(there) - 1)
+    for client in clients.values():
+        client.close()
+
+
 def taken_over(port, alice):
     again = Client(port)
     check("login elsewhere", again.call("login", "alice")["player"], "alice")
@@ -189,6 +205,7 @@ def story(cluster):
     before_login(cluster.client_port)
     alice, bob = everyday(cluster)
     many_rooms(alice)
+    neighbours(cluster.client_port)
     alice = taken_over(cluster.client_port, alice)
     garbage(cluster)
     admin(cluster)
