@@ -796,6 +796,11 @@ uint64_t dure_request_subject(const dure_request *request)
     return request->subject;
 }
 
+dure_slice dure_request_params(const dure_request *request)
+{
+    return (dure_slice){request->params.data, request->params.len};
+}
+
 const dure_registry_node *dure_request_peer(const dure_request *request)
 {
     return request->from;

@@ -60,6 +60,9 @@ void *dure_request_room(dure_request *request, size_t size);
 uint32_t dure_request_method(const dure_request *request);
 /* The client session, player or entity it concerns; 0: none. */
 uint64_t dure_request_subject(const dure_request *request);
+
+/* The request's own copy of its params, one MessagePack object; it lives as long as the request. */
+dure_slice dure_request_params(const dure_request *request);
 /* The node that asks; NULL when it came from a client of this node or over the admin port. */
 const dure_registry_node *dure_request_peer(const dure_request *request);
 /* Milliseconds left for it, for calls made on its behalf; at least 1. */

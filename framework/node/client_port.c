@@ -56,7 +56,9 @@ static void client_on_call(node_port *port, node_conn *conn, const dure_mprpc_me
     }
     dure_request *request = node_conn_open_request(conn, message);
     if (request != NULL) {
-        role->on_client_call(node, request, message->method, message->params, node->role_state);
+        /* The message's bytes go with this call, the request's own stay with it. */
+        role->on_client_call(node, request, message->method, dure_request_params(request),
+                             node->role_state);
     }
 }
 

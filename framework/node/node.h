@@ -38,7 +38,8 @@ typedef struct dure_role {
     void (*on_client_close)(dure_node *node, uint64_t client, dure_err cause, void *state);
     /*
      * A client calls a method that this node does not serve itself. The request is held: answer it
-     * now or later (dure_request_forward). method and params are lent as long as the request lives.
+     * now or later (dure_request_forward). method is lent for the call, params as long as the
+     * request lives.
      */
     void (*on_client_call)(dure_node *node, dure_request *request, dure_str method,
                            dure_slice params, void *state);
