@@ -314,7 +314,15 @@ typedef struct enter_ctx {
     dure_request *request;
     dure_str player; /* lent by the held request */
     world_client client;
+    uint64_t epoch;
 } enter_ctx;
+
+/* Whether a newer session of the player is here already. */
+static bool is_taken_over(const enter_ctx *enter)
+{
+    const world_player *player = world_find(enter->g->world, enter->player);
+    return player != NULL && player->epoch > enter->epoch;
+}
 
 static void on_entered(void *ctx, const dure_outcome *outcome, const db_enter_result *place)
 {
@@ -324,6 +332,8 @@ static void on_entered(void *ctx, const dure_outcome *outcome, const db_enter_re
         dure_request_forward(request, outcome);
     } else if (dure_request_is_cancelled(request)) {
         dure_request_fail(request, DURE_ERR_CANCELLED, "the gateway gave it up");
+    } else if (is_taken_over(enter)) {
+        dure_request_fail(request, DURE_ERR_TAKEN_OVER, "the player logged in from another place");
     } else {
         world_player *player = NULL;
         dure_err err =
@@ -335,7 +345,7 @@ static void on_entered(void *ctx, const dure_outcome *outcome, const db_enter_re
                 player->x = place->x;
                 player->y = place->y;
             }
-            player->epoch = place->epoch;
+            player->epoch = enter->epoch;
             enter_reply(request, player->room);
         }
     }
@@ -354,6 +364,7 @@ static void on_enter(dure_request *request, const game_enter_params *in, void *s
     enter->g = g;
     enter->request = request;
     enter->player = in->player;
+    enter->epoch = in->epoch;
     enter->client.gateway = dure_request_peer(request);
     enter->client.session = dure_request_subject(request);
     db_enter_params ask = {.player = in->player, .room = in->room, .epoch = in->epoch};

@@ -11,6 +11,7 @@
 typedef struct save_ctx {
     game *g;
     uint64_t player_id;
+    uint64_t epoch;
     bool is_leaving;
     dure_request *request; /* of a leave; may be NULL */
 } save_ctx;
@@ -47,7 +48,7 @@ static void on_saved(void *ctx, const dure_outcome *outcome, const db_save_resul
         if (outcome->status != DURE_OK) {
             game_save_mark(g, player); /* the next tick tries again */
         }
-        if (save->is_leaving) {
+        if (save->is_leaving && player->epoch == save->epoch) { /* a newer session stays */
             world_leave(g->world, player);
         }
     }
@@ -63,7 +64,7 @@ static dure_err save_start(game *g, world_player *player, bool is_leaving, dure_
     if (save == NULL) {
         return DURE_ERR_NO_MEMORY;
     }
-    *save = (save_ctx){g, player->id, is_leaving, request};
+    *save = (save_ctx){g, player->id, player->epoch, is_leaving, request};
     db_save_params in = {
         .player = dure_str_of(player->name),
         .room = dure_str_of(player->room->name),

@@ -15,7 +15,8 @@ typedef struct bind_step {
     char room[GATEWAY_NAME_BYTES_MAX + 1];
     dure_request *request;
     gateway_bound_fn on_bound;
-    bool is_again; /* begun by the tick */
+    bool is_again;                      /* begun by the tick */
+    const dure_registry_node *entering; /* NULL: enter has not been called */
     /* to leave again where the client has gone while its player came in */
     char player[GATEWAY_NAME_BYTES_MAX + 1];
     uint64_t epoch;
@@ -50,8 +51,8 @@ static void bind_end(bind_step *step, const dure_outcome *outcome, const game_en
     gateway_client *client = gateway_client_find(&g->clients, step->client);
     g->entering -= step->is_again ? 1 : 0;
     if (client == NULL) {
-        if (entered != NULL && outcome->from != NULL) {
-            send_leave(g, outcome->from, step->client, step->player, step->epoch);
+        if (step->entering != NULL) { /* however it went: a lost answer may have been a yes */
+            send_leave(g, step->entering, step->client, step->player, step->epoch);
         }
         if (step->request != NULL) {
             dure_request_fail(step->request, DURE_ERR_CANCELLED, "the client is gone");
@@ -63,8 +64,7 @@ static void bind_end(bind_step *step, const dure_outcome *outcome, const game_en
         client->state = GATEWAY_CLIENT_BOUND;
         gateway_name_copy(client->room, entered->room);
     } else {
-        client->state = GATEWAY_CLIENT_UNBOUND;
-        client->node = NULL;
+        client->state = GATEWAY_CLIENT_UNBOUND; /* and perhaps on client->node all the same */
     }
     if (step->on_bound != NULL) {
         dure_slice players = entered != NULL ? entered->players.raw : (dure_slice){NULL, 0};
@@ -109,6 +109,7 @@ static void bind_enter(bind_step *step)
         .room = dure_str_of(step->room),
         .epoch = client->epoch,
     };
+    step->entering = client->node;
     dure_target target = dure_to_node(client->node->id);
     dure_call_options options = bind_options(step);
     dure_call_id call;
@@ -169,8 +170,7 @@ static void bind_start(gateway *g, gateway_client *client, dure_str room, dure_r
     gateway_name_copy(step->player, dure_str_of(client->player));
     step->epoch = client->epoch;
     const dure_registry_node *to = dure_rpc_node_of_key(g->rpc, GATEWAY_PLAYER_ROLE, room);
-    bool has_to_leave =
-        client->state == GATEWAY_CLIENT_BOUND && client->node != NULL && client->node != to;
+    bool has_to_leave = client->node != NULL && client->node != to;
     client->state = GATEWAY_CLIENT_BINDING;
     if (has_to_leave) {
         bind_leave(step, client);

@@ -37,7 +37,7 @@ typedef struct gateway_client {
     char player[GATEWAY_NAME_BYTES_MAX + 1];
     char room[GATEWAY_NAME_BYTES_MAX + 1];
     uint64_t epoch;
-    const dure_registry_node *node; /* BOUND: where; BINDING: where to */
+    const dure_registry_node *node; /* where the player is, or may be; BINDING: where to */
     dure_list waiting;              /* gateway_waiting.in_client */
     uint32_t waiting_count;
     UT_hash_handle hh;

@@ -212,9 +212,9 @@ static void on_forwarded(void *ctx, const dure_outcome *outcome)
     gateway_client *client = gateway_client_find(&g->clients, step->client);
     if (outcome->code == DURE_ERR_UNAVAILABLE && outcome->from != NULL && client != NULL &&
         client->state == GATEWAY_CLIENT_BOUND && client->node == outcome->from) {
-        /* Perhaps the node has forgotten the player: the tick brings it there again. */
+        /* Perhaps the node has forgotten the player: the tick brings it there again. Perhaps it has
+         * not, so the player has still to leave it. */
         client->state = GATEWAY_CLIENT_UNBOUND;
-        client->node = NULL;
     }
     dure_request_on_cancel(step->request, NULL, NULL);
     if (step->is_idempotent && outcome->status == DURE_ERR_OUTCOME_UNKNOWN &&
@@ -358,9 +358,12 @@ static void gateway_on_client_call(dure_node *node, dure_request *request, dure_
 static void on_kick(dure_request *request, const gateway_kick_params *in, void *state)
 {
     gateway *g = state;
-    const gateway_client *client = gateway_client_find(&g->clients, in->client);
+    gateway_client *client = gateway_client_find(&g->clients, in->client);
     if (client != NULL && client->epoch < in->epoch &&
         dure_str_equal(dure_str_of(client->player), in->player)) {
+        /* Closing takes as long as the client pleases; nothing of it counts from here on. */
+        gateway_unbind(g, client);
+        gateway_client_remove(&g->clients, client);
         dure_node_client_close(g->node, in->client, DURE_ERR_TAKEN_OVER,
                                "the player logged in from another place");
     }
@@ -456,8 +459,13 @@ static void gateway_on_peer_down(dure_node *node, const dure_registry_node *peer
     (void)cause;
     HASH_ITER(hh, g->clients.by_id, client, next)
     {
-        if (client->state == GATEWAY_CLIENT_BOUND && client->node == peer) {
+        if (client->node != peer) {
+            continue;
+        }
+        if (client->state == GATEWAY_CLIENT_BOUND) {
             client->state = GATEWAY_CLIENT_UNBOUND;
+        }
+        if (client->state == GATEWAY_CLIENT_UNBOUND) {
             client->node = NULL;
         }
     }

@@ -8,6 +8,8 @@ usage: test_story.py BIN_FOLDER [LAUNCHER...]"""
 import sys
 import time
 
+import msgpack
+
 from cluster import run
 from rpc_py import Client, RpcError, until_true
 
@@ -106,6 +108,33 @@ def taken_over(port, alice):
         pass
     check("room after takeover", again.call("whoami")["room"], "arena")
     return again
+
+
+def login_race(port):
+    """Many connections that log in as one player at the same moment: one of them stays."""
+    for step in range(3):
+        name = "racer%d" % step
+        clients = [Client(port) for _ in range(20)]
+        for client in clients:
+            client.socket.sendall(msgpack.packb([0, 0, "login", [name]]))
+        seen = Client(port)
+        seen.call("login", "referee")
+        until_true("one is left", lambda: living(clients) == 1)
+        check("names in the room", seen.call("join", "lobby")["players"].count(name), 1)
+        for client in clients:
+            client.close()
+        until_true("nobody stays behind", lambda: name not in seen.call("join", "lobby")["players"])
+        seen.close()
+
+
+def living(clients):
+    count = 0
+    for client in clients:
+        try:
+            count += client.call("whoami") is not None
+        except (EOFError, OSError, RpcError):
+            pass
+    return count
 
 
 def is_back(client):
@@ -207,6 +236,7 @@ def story(cluster):
     many_rooms(alice)
     neighbours(cluster.client_port)
     alice = taken_over(cluster.client_port, alice)
+    login_race(cluster.client_port)
     garbage(cluster)
     admin(cluster)
     second_process(cluster)
