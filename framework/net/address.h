@@ -45,10 +45,10 @@ typedef void (*dure_net_resolve_fn)(void *ctx, dure_err status, const dure_net_a
 
 /*
  * Looks a name up (getaddrinfo, RFC 3493) on a job thread; a numeric host needs no look-up but its
- * outcome comes later all the same. On a sim core only numeric hosts and "localhost" are known.
- * Completes: on_done once: OK, NAME_NOT_FOUND, SYSTEM.
- * Fails: INVALID (empty or longer than 253), NO_MEMORY. on_done is not called.
- * Thread: owner of core.
+ * outcome comes later all the same. "localhost" is the loopback everywhere (RFC 6761, section 6.3);
+ * on a sim core only it and numeric hosts are known. Completes: on_done once: OK, NAME_NOT_FOUND,
+ * SYSTEM. Fails: INVALID (empty or longer than 253), NO_MEMORY. on_done is not called. Thread:
+ * owner of core.
  */
 DURE_CHECKED dure_err dure_net_resolve(dure_iocp_core *core, const char *host, uint16_t port,
                                        dure_net_resolve_fn on_done, void *ctx);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * dure_net_resolve: numeric hosts and, on a sim core, "localhost" are known here; every other name
+ * dure_net_resolve: numeric hosts and "localhost" are known here; every other name
  * is asked of the system on a job thread.
  */
 #include <string.h>
@@ -55,17 +55,18 @@ static bool resolver_knows(resolver *self)
         self->count = 1;
         return true;
     }
-    if (strcmp(dure_iocp_core_backend_name(self->object.core), "sim") != 0) {
-        return false;
-    }
     if (strcmp(self->host, "localhost") == 0) {
+        /* RFC 6761, section 6.3: it is the loopback, whatever a machine's files say or lack. */
         self->addresses[0] = (dure_net_address){
             .family = DURE_FAMILY_IPV4, .port = self->port, .ip = {127, 0, 0, 1}};
         self->count = 1;
-    } else {
-        self->status = DURE_ERR_NAME_NOT_FOUND;
+        return true;
     }
-    return true;
+    if (strcmp(dure_iocp_core_backend_name(self->object.core), "sim") == 0) {
+        self->status = DURE_ERR_NAME_NOT_FOUND;
+        return true;
+    }
+    return false;
 }
 
 dure_err dure_net_resolve(dure_iocp_core *core, const char *host, uint16_t port,

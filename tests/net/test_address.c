@@ -140,12 +140,14 @@ static void a_name_is_looked_up_later_even_where_it_is_numeric(void)
     net_fixture_close(&fixture);
 }
 
-static void the_system_knows_localhost(void)
+/* "127.1" is no address by our own strict reading, and one by getaddrinfo's, so no name server is
+ * needed. */
+static void the_system_is_asked_on_a_job_thread(void)
 {
     net_fixture fixture;
     DURE_REQUIRE(net_fixture_open(&fixture, DURE_BACKEND_EPOLL));
     outcome local = {0};
-    DURE_CHECK_OK(dure_net_resolve(fixture.core, "localhost", 81, on_resolved, &local));
+    DURE_CHECK_OK(dure_net_resolve(fixture.core, "127.1", 81, on_resolved, &local));
     NET_RUN_UNTIL(&fixture, local.is_there);
     DURE_CHECK_OK(local.status);
     DURE_CHECK(dure_net_address_is_loopback(&local.first));
@@ -156,4 +158,4 @@ static void the_system_knows_localhost(void)
 DURE_SUITE(net_address, DURE_TEST(text_is_read_strictly_and_printed_canonically),
            DURE_TEST(equal_means_every_part), DURE_TEST(loopback_is_recognised_in_all_its_forms),
            DURE_TEST(a_name_is_looked_up_later_even_where_it_is_numeric),
-           DURE_TEST(the_system_knows_localhost));
+           DURE_TEST(the_system_is_asked_on_a_job_thread));
