@@ -1183,9 +1183,9 @@ class Source:
         name = self.names.list(kind)
         body = ["if (list->items != NULL) {", "    if (*inout_at >= list->count) {",
                 "        return false;", "    }", "    *out_item = list->items[(*inout_at)++];",
-                "    return true;", "}", "dure_cursor cursor_;",
-                "if (!dure_field_next(list->raw, *inout_at, &cursor_)) {", "    return false;", "}",
-                "dure_cursor *cursor = &cursor_;", "dure_mistake *mistake = NULL;",
+                "    return true;", "}", "dure_cursor here;",
+                "if (!dure_field_next(list->raw, *inout_at, &here)) {", "    return false;", "}",
+                "dure_cursor *cursor = &here;", "dure_mistake *mistake = NULL;",
                 "dure_err err = DURE_OK;"]
         if kind.kind == "map":
             body += ["err = dure_field_str(cursor, 0, UINT32_MAX, false, &out_item->key, mistake);",
@@ -1287,8 +1287,10 @@ class Source:
     def array_body(self, record, least, most):
         """Fields by position; the first `least` are there, the rest may be missing."""
         body = ["uint32_t count = 0;"]
-        if most is None:
+        if most is None and record.as_map:
             body += ["dure_err err = dure_field_record(cursor, &count, mistake);"]
+        elif most is None:
+            body += ["dure_err err = dure_field_list(cursor, 0, UINT32_MAX, &count, mistake);"]
         else:
             body += ["dure_err err = dure_field_params(cursor, %du, %s, &count, mistake);"
                      % (least, "UINT32_MAX" if most == SIZE_MAX else "%du" % most)]
