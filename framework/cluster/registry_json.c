@@ -950,6 +950,7 @@ static dure_err load_file(reader *r, dure_registry **out_registry)
                                                err == DURE_ERR_TOO_LARGE || err == DURE_ERR_FULL
                                                    ? "larger than 1 MiB"
                                                : err == DURE_ERR_NOT_FOUND ? "there is no such file"
+                                               : err == DURE_ERR_INVALID   ? "a folder, not a file"
                                                                            : dure_err_text(err)};
         dure_registry_report_add(r->report, &diagnostic);
         err = DURE_ERR_CONFIG;

@@ -45,6 +45,10 @@ def check_mistakes():
         for command in ("graph", "up", "status", "down"):
             assert dure(command, path).returncode == 78, command
     assert dure("check", "no/such.json").returncode == 78
+    run = dure("check", "config")
+    assert (run.returncode, run.stderr) == (78, "config: a folder, not a file\n"), run
+    for timeout in ("0", "-5", "", "1s", "99999999999999999999"):
+        assert dure("call", DEMO, "ping", "--timeout", timeout).returncode == 2, timeout
     assert dure("check").returncode == 2
     assert dure("check", "--nonsense", DEMO).returncode == 2
     assert dure("nonsense").returncode == 2

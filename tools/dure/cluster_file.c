@@ -28,10 +28,19 @@ static bool parse_fails(const cluster_options *options, const char *what, const 
     return false;
 }
 
+/* Digits alone: strtoul would take a sign too. */
+static bool parse_ms(const char *text, uint32_t *out_ms)
+{
+    char *end = NULL;
+    unsigned long ms = strtoul(text, &end, 10);
+    *out_ms = (uint32_t)ms;
+    return strspn(text, "0123456789") == strlen(text) && *end == '\0' && ms > 0 &&
+           ms <= CLUSTER_TIMEOUT_MAX_MS;
+}
+
 /* One option; false ends the parsing. */
 static bool parse_option(cluster_options *options, int option, int *out_exit)
 {
-    char *end = NULL;
     if (option == 'h') {
         (void)fputs(options->help, stdout);
         *out_exit = DURE_EXIT_OK;
@@ -67,11 +76,9 @@ static bool parse_option(cluster_options *options, int option, int *out_exit)
         options->node_id = optarg;
         return true;
     default:
-        options->timeout_ms = (uint32_t)strtoul(optarg, &end, 10);
-        return *end == '\0' && options->timeout_ms > 0
-                   ? true
-                   : parse_fails(options, "--timeout: not a number of milliseconds", optarg,
-                                 out_exit);
+        return parse_ms(optarg, &options->timeout_ms) ||
+               parse_fails(options, "--timeout: not from 1 to 86400000 milliseconds", optarg,
+                           out_exit);
     }
 }
 

@@ -72,6 +72,7 @@ DURE_CHECKED dure_err cluster_open_admin(const dure_registry *registry, const ch
 DURE_CHECKED dure_err cluster_call_admin(dure_rpc_client *client, const char *method,
                                          dure_rpc_answer *out_answer);
 
-#define CLUSTER_TIMEOUT_MS 5000u
+#define CLUSTER_TIMEOUT_MS     5000u
+#define CLUSTER_TIMEOUT_MAX_MS 86400000u /* a day */
 
 #endif
