@@ -61,6 +61,7 @@ DURE_CHECKED dure_err dure_deadline_set(dure_deadlines *deadlines, dure_deadline
 /* Takes it back; nothing happens when it is not set. */
 void dure_deadline_clear(dure_deadlines *deadlines, dure_deadline *deadline);
 
+/* Whether it is armed. Thread: owner. */
 static inline bool dure_deadline_is_set(const dure_deadline *deadline)
 {
     return deadline->_place != 0;

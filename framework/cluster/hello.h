@@ -104,6 +104,7 @@ DURE_CHECKED dure_err dure_hello_welcome(dure_hello *hello, dure_buf *out);
 DURE_CHECKED dure_err dure_hello_refuse(dure_hello *hello, dure_err cause, const char *text,
                                         dure_buf *out);
 
+/* The name of a state, for logs. Thread: any. */
 const char *dure_hello_state_name(dure_hello_state state);
 
 /* Reads the body of refused. Fails: PROTOCOL. */

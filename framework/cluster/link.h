@@ -92,6 +92,7 @@ DURE_CHECKED dure_err dure_link_send(dure_link *link, dure_slice frame, bool is_
  */
 bool dure_link_may_have_left(const dure_link *link, uint64_t end);
 
+/* Whether welcome was said and the link has not ended. Thread: owner. */
 bool dure_link_is_up(const dure_link *link);
 /* Whether it has ever been up. */
 bool dure_link_was_up(const dure_link *link);
@@ -107,6 +108,7 @@ typedef struct dure_links_counters {
     uint64_t replaced; /* connections that gave way to another of the same link */
 } dure_links_counters;
 
+/* How often links stood, were refused or replaced. Thread: owner. */
 void dure_links_counters_of(const dure_links *links, dure_links_counters *out_counters);
 
 #endif

@@ -40,13 +40,18 @@ const char *dure_registry_cluster(const dure_registry *registry);
 /* Where nodes keep their files; each has a folder of its own below, named by its id. */
 const char *dure_registry_data(const dure_registry *registry);
 
+/* How many nodes the configuration names. Thread: any. */
 size_t dure_registry_node_count(const dure_registry *registry);
+/* The node at an index below the count, in the order of the file. Thread: any. */
 const dure_registry_node *dure_registry_node_at(const dure_registry *registry, size_t index);
 /* NULL when it is not configured. */
 const dure_registry_node *dure_registry_find_node(const dure_registry *registry, const char *id);
 
+/* How many roles the configuration names. Thread: any. */
 size_t dure_registry_role_count(const dure_registry *registry);
+/* The role at an index below the count, in the order of the file. Thread: any. */
 const dure_registry_role *dure_registry_role_at(const dure_registry *registry, size_t index);
+/* NULL when it is not configured. Thread: any. */
 const dure_registry_role *dure_registry_find_role(const dure_registry *registry, const char *name);
 
 /* Whether nodes of role `from` dial nodes of role `to`. */
@@ -79,6 +84,7 @@ typedef struct dure_registry_settings {
     uint32_t clients_max;
 } dure_registry_settings;
 
+/* The settings of the whole cluster; they live as long as the registry. Thread: any. */
 const dure_registry_settings *dure_registry_settings_of(const dure_registry *registry);
 
 /*
@@ -95,6 +101,8 @@ void dure_registry_destroy(dure_registry *registry);
 
 typedef struct dure_registry_builder dure_registry_builder;
 
+/* An empty registry of that name. Fails: NO_MEMORY. Owned by the caller; ends with finish or
+ * destroy. */
 DURE_CHECKED dure_err dure_registry_builder_create(const char *cluster, const char *data,
                                                    dure_registry_builder **out_builder);
 /* dials ends with NULL. */

@@ -57,6 +57,7 @@ void dure_request_hold(dure_request *request);
  */
 void *dure_request_room(dure_request *request, size_t size);
 
+/* The number of the method that was called; 0 for one that was opened without. Thread: owner. */
 uint32_t dure_request_method(const dure_request *request);
 /* The client session, player or entity it concerns; 0: none. */
 uint64_t dure_request_subject(const dure_request *request);
@@ -120,24 +121,28 @@ typedef struct dure_target {
     dure_str key;
 } dure_target;
 
+/* To one node by its id. */
 static inline dure_target dure_to_node(const char *id)
 {
     dure_target target = {DURE_TARGET_NODE, id, {NULL, 0}};
     return target;
 }
 
+/* To the node of a role with the fewest calls outstanding, of those that are up. */
 static inline dure_target dure_to_role(const char *role)
 {
     dure_target target = {DURE_TARGET_ROLE, role, {NULL, 0}};
     return target;
 }
 
+/* To the node of a role that a key belongs to. */
 static inline dure_target dure_to_key(const char *role, dure_str key)
 {
     dure_target target = {DURE_TARGET_KEY, role, key};
     return target;
 }
 
+/* To every node of a role; for notify. */
 static inline dure_target dure_to_all(const char *role)
 {
     dure_target target = {DURE_TARGET_ALL, role, {NULL, 0}};
@@ -225,8 +230,11 @@ dure_peer_state dure_rpc_peer_state(const dure_rpc *rpc, const char *node_id);
 /* The node that a key belongs to, up or not; NULL when the role has no nodes. */
 const dure_registry_node *dure_rpc_node_of_key(const dure_rpc *rpc, const char *role, dure_str key);
 
+/* The registry it was made with. Thread: any. */
 const dure_registry *dure_rpc_registry(const dure_rpc *rpc);
+/* This node. Thread: any. */
 const dure_registry_node *dure_rpc_self(const dure_rpc *rpc);
+/* The core that it lives on. Thread: any. */
 dure_iocp_core *dure_rpc_core(const dure_rpc *rpc);
 /* Calls this node waits for, and requests it has not answered. */
 uint32_t dure_rpc_outstanding(const dure_rpc *rpc);
@@ -300,6 +308,7 @@ typedef struct dure_rpc_counters {
     uint64_t dials_failed;
 } dure_rpc_counters;
 
+/* Counts since its creation. Thread: owner. */
 void dure_rpc_counters_of(const dure_rpc *rpc, dure_rpc_counters *out_counters);
 
 /*

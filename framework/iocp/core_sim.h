@@ -22,6 +22,7 @@ typedef struct dure_sim_config {
     uint32_t send_window_bytes; /* bytes in flight to a peer that does not read; default 256 KiB */
 } dure_sim_config;
 
+/* The defaults that stand beside the members. Thread: any. */
 void dure_sim_config_init(dure_sim_config *config);
 
 /* Fails: NO_MEMORY. Ends with dure_sim_world_destroy, after its cores. */
@@ -45,6 +46,7 @@ bool dure_sim_run_until(dure_sim_world *world, bool (*is_done)(void *ctx), void 
 /* Steps through ms of virtual time. */
 void dure_sim_run_for(dure_sim_world *world, uint32_t ms);
 
+/* The virtual clock, in nanoseconds since the world was made. Thread: the one of the world. */
 uint64_t dure_sim_now_ns(const dure_sim_world *world);
 
 #endif

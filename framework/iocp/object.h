@@ -41,6 +41,7 @@ static inline void dure_iocp_object_init(dure_iocp_object *object, dure_iocp_cor
     object->pending = 0;
 }
 
+/* One more hold; ends with dure_iocp_object_release. Thread: owner. */
 static inline void dure_iocp_object_hold(dure_iocp_object *object)
 {
     DURE_ASSERT(object->refs > 0);

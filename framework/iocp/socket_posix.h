@@ -39,10 +39,15 @@ void dure_socket_fd_prepare(int fd);
 /* Sets SO_LINGER 0, so that close sends a reset. */
 void dure_socket_fd_set_abort(int fd);
 
+/* bind(2) with SO_REUSEADDR. Fails: as dure_iocp_socket_bind. */
 DURE_CHECKED dure_err dure_socket_fd_bind(int fd, const dure_net_address *address);
+/* listen(2). Fails: as dure_iocp_socket_listen. */
 DURE_CHECKED dure_err dure_socket_fd_listen(int fd, uint32_t backlog);
+/* getsockname(2). Fails: as dure_iocp_socket_local. */
 DURE_CHECKED dure_err dure_socket_fd_local(int fd, dure_net_address *out_address);
+/* getpeername(2). Fails: as dure_iocp_socket_peer. */
 DURE_CHECKED dure_err dure_socket_fd_peer(int fd, dure_net_address *out_address);
+/* setsockopt(2) of one of our options. Fails: as dure_iocp_socket_set. */
 DURE_CHECKED dure_err dure_socket_fd_set(int fd, dure_iocp_option option, int value);
 
 /*

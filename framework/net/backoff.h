@@ -23,6 +23,7 @@ typedef struct dure_backoff {
 /* 250, 15,000, 160, 20. */
 void dure_backoff_config_init(dure_backoff_config *config);
 
+/* Begins with the first pause. */
 void dure_backoff_init(dure_backoff *backoff, const dure_backoff_config *config);
 
 /* The next pause in milliseconds, from 64 random bits. */

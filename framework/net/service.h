@@ -91,6 +91,7 @@ dure_session *dure_service_find(dure_service *service, dure_iocp_core *core, uin
 void dure_service_each(dure_service *service, dure_iocp_core *core,
                        void (*visit)(dure_session *session, void *ctx), void *ctx);
 
+/* The config's context. Thread: any. */
 void *dure_service_context(const dure_service *service);
 
 typedef struct dure_service_counters {

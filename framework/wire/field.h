@@ -39,15 +39,21 @@ const char *dure_mistake_print(const dure_mistake *mistake, char *text, size_t s
 
 /* ---- reading; min and max are allowed themselves ---- */
 
+/* A boolean; reads as all of these do: not OK leaves *out alone and tells the mistake. */
 DURE_CHECKED dure_err dure_field_bool(dure_cursor *cursor, bool *out_value, dure_mistake *mistake);
+/* A 32-bit integer from least to most. */
 DURE_CHECKED dure_err dure_field_i32(dure_cursor *cursor, int32_t min, int32_t max,
                                      int32_t *out_value, dure_mistake *mistake);
+/* A 64-bit integer from least to most. */
 DURE_CHECKED dure_err dure_field_i64(dure_cursor *cursor, int64_t min, int64_t max,
                                      int64_t *out_value, dure_mistake *mistake);
+/* A 32-bit integer from least to most, none below zero. */
 DURE_CHECKED dure_err dure_field_u32(dure_cursor *cursor, uint32_t min, uint32_t max,
                                      uint32_t *out_value, dure_mistake *mistake);
+/* A 64-bit integer from least to most, none below zero. */
 DURE_CHECKED dure_err dure_field_u64(dure_cursor *cursor, uint64_t min, uint64_t max,
                                      uint64_t *out_value, dure_mistake *mistake);
+/* A float of 32 or 64 bits. */
 DURE_CHECKED dure_err dure_field_f64(dure_cursor *cursor, double *out_value, dure_mistake *mistake);
 /* Any finite number, integers too. */
 DURE_CHECKED dure_err dure_field_num(dure_cursor *cursor, double min, double max, double *out_value,
