@@ -182,6 +182,11 @@ static void session_recv_ended(dure_session *session, dure_err status)
     if (session->is_offer_due) {
         dure_session_offer_again(session);
     }
+    if (status == DURE_ERR_PEER_CLOSED && session->is_paused &&
+        session->state == DURE_SESSION_CONNECTED) {
+        session->is_read_ended = false; /* behind what waits here: read again after the pause */
+        return;
+    }
     if (status == DURE_ERR_PEER_CLOSED && session->state != DURE_SESSION_CONNECTING) {
         dure_session_disconnect(session, DURE_ERR_PEER_CLOSED);
         return;

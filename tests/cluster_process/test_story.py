@@ -5,6 +5,7 @@ the page promises, and kill -9 of each node in turn.
 
 usage: test_story.py BIN_FOLDER [LAUNCHER...]"""
 
+import socket
 import sys
 import time
 
@@ -177,7 +178,6 @@ def kill_each(cluster, alice, bob):
 
 
 def garbage(cluster):
-    import socket
     for data in (b"GET / HTTP/1.1\r\n\r\n", b"\xc1", b"\xdd\x1f\xff\xff\xff", b"\x94\x05\x01\xa1m\x90", b"\x91" * 40):
         with socket.create_connection(("127.0.0.1", cluster.client_port), 5) as stranger:
             stranger.sendall(data)
@@ -190,6 +190,21 @@ def garbage(cluster):
                 seen += more
             assert b"closing" in seen, (data, seen)
     check("after garbage", Client(cluster.client_port).call("ping"), "pong")
+
+
+def half_closed(port):
+    """One that says all it wants, ends its sending side and then reads gets every answer."""
+    client = Client(port)
+    client.socket.sendall(b"".join(msgpack.packb([0, i, "echo", ["x" * 100]]) for i in range(2000)))
+    client.socket.shutdown(socket.SHUT_WR)
+    answers = 0
+    while True:
+        data = client.socket.recv(65536)
+        if not data:
+            break
+        client.unpacker.feed(data)
+        answers += sum(1 for _ in client.unpacker)
+    check("answers to a half-closed client", answers, 2000)
 
 
 def admin(cluster):
@@ -238,6 +253,7 @@ def story(cluster):
     alice = taken_over(cluster.client_port, alice)
     login_race(cluster.client_port)
     garbage(cluster)
+    half_closed(cluster.client_port)
     admin(cluster)
     second_process(cluster)
     alice = kill_each(cluster, alice, bob)
