@@ -25,6 +25,7 @@
 #define RESTART_MAX_MS     15000u
 #define RESTART_STEADY_MS  10000u /* one that ran so long starts afresh */
 #define STOP_KILL_AFTER_MS 20000u
+#define STARTED_MS         3000u /* one that ran so long had started */
 
 typedef struct child {
     char *id;
@@ -35,6 +36,8 @@ typedef struct child {
     uint64_t restart_at_ms; /* 0: no restart is due */
     uint32_t pause_ms;
     bool has_given_up;
+    bool has_started; /* it ran for a while once: what ends it later is a crash, not a failed start
+                       */
     size_t line_len;
     char line[LINE_BYTES_MAX];
 } child;
@@ -197,10 +200,12 @@ static void child_say(const child *c, const char *what, int number)
     (void)fprintf(stderr, "%-12s | -- %s %d\n", c->id, what, number);
 }
 
-static bool is_final(int status)
+/* A first start that fails would fail again: its port or its folder is another's. */
+static bool is_final(const child *c, int status)
 {
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    return code == DURE_EXIT_OK || code == DURE_EXIT_USAGE || code == DURE_EXIT_CONFIG;
+    return (code == DURE_EXIT_FAILED && !c->has_started) || code == DURE_EXIT_OK ||
+           code == DURE_EXIT_USAGE || code == DURE_EXIT_CONFIG;
 }
 
 static void child_ended(supervisor *s, child *c, int status)
@@ -219,7 +224,8 @@ static void child_ended(supervisor *s, child *c, int status)
         }
         return;
     }
-    if (is_final(status)) {
+    c->has_started = c->has_started || now - c->started_ms >= STARTED_MS;
+    if (is_final(c, status)) {
         c->has_given_up = true;
         s->exit_code = WEXITSTATUS(status) == 0 ? s->exit_code : DURE_EXIT_FAILED;
         return;
