@@ -39,9 +39,9 @@ DURE_CHECKED dure_err supervisor_add(supervisor *s, const char *id,
 
 /*
  * Starts all, restarts what crashes (after 0.25 s, doubling to 15 s while it keeps crashing; a node
- * that ends with 0, 2 or 78 is not started again), until SIGINT or SIGTERM; then stops all
- * gracefully (SIGTERM, in the order of adding; SIGKILL after 20 s, or at a second signal). Returns
- * the exit code: 0, or 1 when a node gave up or had to be killed.
+ * whose first start fails, or that ends with 0, 2 or 78, is not started again), until SIGINT or
+ * SIGTERM; then stops all gracefully (SIGTERM, in the order of adding; SIGKILL after 20 s, or at a
+ * second signal). Returns the exit code: 0, or 1 when a node gave up or had to be killed.
  */
 int supervisor_run(supervisor *s);
 
