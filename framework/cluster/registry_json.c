@@ -67,6 +67,9 @@ static const key_row role_keys[] = {{"program", KEY_TEXT, true, 0, 0, NULL, NULL
                                     {"save_ms", KEY_INT, false, 0, 60000, NULL, NULL},
                                     {"engine", KEY_CHOICE, false, 0, 0, NULL, "|sqlite|"},
                                     {"batch_max", KEY_INT, false, 1, 65536, NULL, NULL},
+                                    {"lease_ms", KEY_INT, false, 200, 60000, NULL, NULL},
+                                    {"resume_ms", KEY_INT, false, 0, 3600000, NULL, NULL},
+                                    {"resume_max", KEY_INT, false, 0, 1000000, NULL, NULL},
                                     KEYS_END};
 
 static const key_row node_keys[] = {{"id", KEY_NAME, true, 0, 0, NULL, NULL},
@@ -425,7 +428,8 @@ static void read_dials(const reader *r, const cJSON *roles, const cJSON *role, c
 
 static void read_role(reader *r, const cJSON *roles, const cJSON *role)
 {
-    static const char *const direct[] = {"tick_ms", "save_ms", "engine", "batch_max"};
+    static const char *const direct[] = {"tick_ms",  "save_ms",   "engine",    "batch_max",
+                                         "lease_ms", "resume_ms", "resume_max"};
     char path[CONFIG_PATH_MAX];
     const char *dials[257];
     path_of(path, "roles", role->string);

@@ -9,35 +9,49 @@
 #include "base/mem.h"
 #include "db.role.h"
 #include "nodes/db/batch.h"
+#include "nodes/db/claim.h"
 #include "nodes/db/role.h"
 
 #define DB_BATCH_MAX       1024
+#define DB_LEASE_MS        3000
 #define DB_INVENTORY_BYTES (512u * 1024u)
 
 typedef struct db_state {
     dure_node *node;
     db_store *store;
     db_batch *batch;
+    db_leases leases;
 } db_state;
 
 /* Every operation begins with its db_op, so one cast serves both ways. */
 typedef struct login_op {
     db_op op;
+    db_state *db;
     db_login_params in;
     db_session session;
     db_session old;
     db_place place;
+    db_owner owner;    /* who has to let go first */
+    db_owner released; /* who has */
     bool created;
+    bool is_again;
 } login_op;
 
-typedef struct place_op {
+typedef struct enter_op {
     db_op op;
+    db_state *db;
     dure_str player;
     dure_str room;
-    double x;
-    double y;
+    db_owner self;
+    db_owner owner;    /* who has to let go first */
+    db_owner released; /* who has */
     db_place place;
-} place_op;
+} enter_op;
+
+typedef struct save_op {
+    db_op op;
+    db_save_params in;
+} save_op;
 
 typedef struct give_op {
     db_op op;
@@ -50,6 +64,12 @@ typedef struct inventory_op {
     dure_str player;
     dure_buf items;
 } inventory_op;
+
+/* The time at this very moment: that of a round may be from before a pause of the process. */
+static uint64_t db_exact_ms(const db_state *db)
+{
+    return dure_iocp_core_exact_ns(dure_node_core(db->node)) / 1000000u;
+}
 
 /* NULL after it has answered that there is no memory. */
 static void *op_new(dure_request *request, size_t size, dure_err (*apply)(db_op *, db_store *),
@@ -76,19 +96,54 @@ static bool op_failed(db_op *op, const char *what, dure_str name)
     return true;
 }
 
+/*
+ * Puts what op is to do in line once more, when the owner that it met has let go. The batch frees
+ * op, so a copy goes on. NULL after it has answered that there is no memory.
+ */
+static void *op_again(const db_op *op, size_t size)
+{
+    db_op *copy = dure_mem_alloc(size);
+    if (copy == NULL) {
+        dure_request_fail(op->request, DURE_ERR_OVERLOADED, "out of memory");
+        return NULL;
+    }
+    memcpy(copy, op, size);
+    copy->status = DURE_OK;
+    return copy;
+}
+
 /* ---- login ---- */
 
 static dure_err login_apply(db_op *op, db_store *store)
 {
     login_op *login = (login_op *)op;
+    if (login->is_again) {
+        return db_store_login_again(store, login->in.player, login->place.epoch, &login->released,
+                                    &login->place, &login->owner);
+    }
     return db_store_login(store, login->in.player, &login->session, &login->place, &login->old,
-                          &login->created);
+                          &login->owner, &login->created);
+}
+
+static void login_claim(login_op *login)
+{
+    login_op *again = op_again(&login->op, sizeof *login);
+    if (again != NULL) {
+        again->is_again = true;
+        again->released = login->owner;
+        db_claim(login->db->node, login->db->batch, &login->db->leases, &again->op,
+                 again->in.player, &again->released);
+    }
 }
 
 static void login_reply(db_op *op)
 {
     login_op *login = (login_op *)op;
     if (op_failed(op, "player", login->in.player)) {
+        return;
+    }
+    if (login->owner.node[0] != '\0') {
+        login_claim(login);
         return;
     }
     db_login_result out = {
@@ -110,25 +165,41 @@ static void on_login(dure_request *request, const db_login_params *in, void *sta
     if (login == NULL) {
         return;
     }
+    login->db = state;
     login->in = *in;
     login->session.client = in->client;
     (void)snprintf(login->session.gateway, sizeof login->session.gateway, "%.*s",
                    DURE_STR_ARG(in->gateway));
-    db_batch_push(((db_state *)state)->batch, &login->op);
+    db_batch_push(login->db->batch, &login->op);
 }
 
 /* ---- enter and save ---- */
 
 static dure_err enter_apply(db_op *op, db_store *store)
 {
-    place_op *enter = (place_op *)op;
-    return db_store_enter(store, enter->player, enter->room, &enter->place);
+    enter_op *enter = (enter_op *)op;
+    return db_store_enter(store, enter->player, enter->room, &enter->self, &enter->released,
+                          &enter->place, &enter->owner);
+}
+
+static void enter_claim(enter_op *enter)
+{
+    enter_op *again = op_again(&enter->op, sizeof *enter);
+    if (again != NULL) {
+        again->released = enter->owner;
+        db_claim(enter->db->node, enter->db->batch, &enter->db->leases, &again->op, again->player,
+                 &again->released);
+    }
 }
 
 static void enter_reply(db_op *op)
 {
-    place_op *enter = (place_op *)op;
+    enter_op *enter = (enter_op *)op;
     if (op_failed(op, "player", enter->player)) {
+        return;
+    }
+    if (enter->owner.node[0] != '\0') {
+        enter_claim(enter);
         return;
     }
     db_enter_result out = {
@@ -142,37 +213,65 @@ static void enter_reply(db_op *op)
 
 static void on_enter(dure_request *request, const db_enter_params *in, void *state)
 {
-    place_op *enter = op_new(request, sizeof *enter, enter_apply, enter_reply);
-    if (enter != NULL) {
-        enter->player = in->player;
-        enter->room = in->room;
-        db_batch_push(((db_state *)state)->batch, &enter->op);
+    const dure_registry_node *peer = dure_request_peer(request);
+    if (peer == NULL) {
+        dure_request_fail(request, DURE_ERR_REFUSED, "only a node can own a player");
+        return;
     }
+    enter_op *enter = op_new(request, sizeof *enter, enter_apply, enter_reply);
+    if (enter == NULL) {
+        return;
+    }
+    enter->db = state;
+    enter->player = in->player;
+    enter->room = in->room;
+    (void)snprintf(enter->self.node, sizeof enter->self.node, "%s", peer->id);
+    enter->self.life = in->life;
+    enter->self.epoch = in->epoch;
+    db_batch_push(enter->db->batch, &enter->op);
 }
 
 static dure_err save_apply(db_op *op, db_store *store)
 {
-    place_op *save = (place_op *)op;
-    return db_store_save(store, save->player, save->room, save->x, save->y);
+    const db_save_params *in = &((save_op *)op)->in;
+    db_position position = {in->room, in->x, in->y};
+    return db_store_save(store, in->player, &position, in->epoch, in->leaves);
 }
 
 static void save_reply(db_op *op)
 {
-    if (!op_failed(op, "player", ((place_op *)op)->player)) {
+    if (!op_failed(op, "player", ((save_op *)op)->in.player)) {
         db_reply_save(op->request);
     }
 }
 
 static void on_save(dure_request *request, const db_save_params *in, void *state)
 {
-    place_op *save = op_new(request, sizeof *save, save_apply, save_reply);
+    save_op *save = op_new(request, sizeof *save, save_apply, save_reply);
     if (save != NULL) {
-        save->player = in->player;
-        save->room = in->room;
-        save->x = in->x;
-        save->y = in->y;
+        save->in = *in;
         db_batch_push(((db_state *)state)->batch, &save->op);
     }
+}
+
+/* ---- leases ---- */
+
+static void on_lease(dure_request *request, const db_lease_params *in, void *state)
+{
+    db_state *db = state;
+    const dure_registry_node *peer = dure_request_peer(request);
+    if (peer == NULL) {
+        dure_request_fail(request, DURE_ERR_REFUSED, "only a node can have a lease");
+        return;
+    }
+    if (in->ends) {
+        db_lease_end(&db->leases, peer->id, in->life);
+    } else if (db_lease_grant(&db->leases, peer->id, in->life, db_exact_ms(db)) != DURE_OK) {
+        dure_request_fail(request, DURE_ERR_OVERLOADED, "too many nodes have a lease");
+        return;
+    }
+    db_lease_result out = {.lease_ms = db->leases.lease_ms};
+    db_reply_lease(request, &out);
 }
 
 /* ---- items ---- */
@@ -210,6 +309,7 @@ static void on_give(dure_request *request, const db_give_params *in, void *state
             .item = in->item,
             .count = in->count,
             .key = in->key,
+            .epoch = in->epoch,
             .now_ms = dure_iocp_core_wall_ms(dure_node_core(db->node)),
         };
         db_batch_push(db->batch, &give->op);
@@ -279,6 +379,7 @@ static void db_on_end(dure_node *node, void *state)
     (void)node;
     if (db != NULL) {
         db_batch_destroy(db->batch);
+        db_leases_fini(&db->leases);
         db_store_close(db->store);
         dure_mem_free(db);
     }
@@ -292,7 +393,13 @@ static dure_err db_on_start(dure_node *node, void **out_state)
     }
     db->node = node;
     int64_t batch_max = dure_node_setting_int(node, "batch_max", DB_BATCH_MAX);
-    dure_err err = db_open(db);
+    int64_t lease_ms = dure_node_setting_int(node, "lease_ms", DB_LEASE_MS);
+    size_t nodes = dure_registry_node_count(dure_rpc_registry(dure_node_rpc(node)));
+    dure_err err =
+        db_leases_init(&db->leases, (uint32_t)nodes, (uint32_t)lease_ms, db_exact_ms(db));
+    if (err == DURE_OK) {
+        err = db_open(db);
+    }
     if (err == DURE_OK) {
         err = db_batch_create(node, db->store, (uint32_t)batch_max, &db->batch);
     }

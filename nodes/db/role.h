@@ -8,7 +8,10 @@
 
 #include "node/node.h"
 
-/* Settings: engine ("sqlite"), batch_max (requests of one commit, 1,024). */
+/*
+ * Settings: engine ("sqlite"), batch_max (requests of one commit, 1,024), lease_ms (how long a game
+ * node may act for its players without hearing of this node, 3,000).
+ */
 extern const dure_role dure_role_db;
 
 #endif

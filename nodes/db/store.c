@@ -12,7 +12,7 @@
 #include "wire/packer.h"
 
 #define STORE_APPLICATION_ID 0x64757265 /* "dure" */
-#define STORE_VERSION        1
+#define STORE_VERSION        2
 #define STORE_ITEMS_MAX      65536u
 
 /* X(name, SQL) */
@@ -23,13 +23,18 @@
     X(SAVEPOINT, "SAVEPOINT op")                                                                   \
     X(RELEASE, "RELEASE op")                                                                       \
     X(UNDO, "ROLLBACK TO op")                                                                      \
-    X(PLAYER_FIND, "SELECT room, x, y, epoch, gateway, client FROM players WHERE player = ?1")     \
+    X(PLAYER_FIND, "SELECT room, x, y, epoch, gateway, client, node, life, owner_epoch "           \
+                   "FROM players WHERE player = ?1")                                               \
     X(PLAYER_ADD, "INSERT INTO players (player, room, x, y, epoch, gateway, client) "              \
                   "VALUES (?1, ?2, 0, 0, 0, '', 0)")                                               \
-    X(PLAYER_LOGIN, "UPDATE players SET epoch = epoch + 1, gateway = ?2, client = ?3 "             \
-                    "WHERE player = ?1")                                                           \
-    X(PLAYER_ROOM, "UPDATE players SET room = ?2 WHERE player = ?1")                               \
-    X(PLAYER_SAVE, "UPDATE players SET room = ?2, x = ?3, y = ?4 WHERE player = ?1")               \
+    X(PLAYER_LOGIN, "UPDATE players SET epoch = ((epoch >> 32) + 1) << 32, gateway = ?2, "         \
+                    "client = ?3 WHERE player = ?1")                                               \
+    X(PLAYER_EPOCH, "UPDATE players SET epoch = ?2 WHERE player = ?1")                             \
+    X(PLAYER_FREE, "UPDATE players SET node = '', life = 0, owner_epoch = 0 WHERE player = ?1")    \
+    X(PLAYER_OWN, "UPDATE players SET room = ?2, node = ?3, life = ?4, owner_epoch = ?5 "          \
+                  "WHERE player = ?1")                                                             \
+    X(PLAYER_SAVE, "UPDATE players SET room = ?2, x = ?3, y = ?4 "                                 \
+                   "WHERE player = ?1 AND owner_epoch = ?5")                                       \
     X(ITEM_COUNT, "SELECT count FROM items WHERE player = ?1 AND item = ?2")                       \
     X(ITEM_ADD, "INSERT INTO items (player, item, count) VALUES (?1, ?2, ?3) "                     \
                 "ON CONFLICT (player, item) DO UPDATE SET count = count + excluded.count")         \
@@ -57,15 +62,25 @@ static const char *const statement_sql[STORE_STATEMENT_COUNT] = {
 static const char schema_sql[] =
     "BEGIN;"
     "CREATE TABLE players (player TEXT PRIMARY KEY, room TEXT NOT NULL, x REAL NOT NULL,"
-    " y REAL NOT NULL, epoch INTEGER NOT NULL, gateway TEXT NOT NULL, client INTEGER NOT NULL)"
-    " WITHOUT ROWID;"
+    " y REAL NOT NULL, epoch INTEGER NOT NULL, gateway TEXT NOT NULL, client INTEGER NOT NULL,"
+    " node TEXT NOT NULL DEFAULT '', life INTEGER NOT NULL DEFAULT 0,"
+    " owner_epoch INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
     "CREATE TABLE items (player TEXT NOT NULL REFERENCES players, item TEXT NOT NULL,"
     " count INTEGER NOT NULL CHECK (count >= 0), PRIMARY KEY (player, item)) WITHOUT ROWID;"
     "CREATE TABLE request_keys (player TEXT NOT NULL, key TEXT NOT NULL, receiver TEXT NOT NULL,"
     " item TEXT NOT NULL, count INTEGER NOT NULL, balance INTEGER NOT NULL,"
     " at_ms INTEGER NOT NULL, PRIMARY KEY (player, key)) WITHOUT ROWID;"
     "PRAGMA application_id = 1685418597;"
-    "PRAGMA user_version = 1;"
+    "PRAGMA user_version = 2;"
+    "COMMIT;";
+
+/* From version 1, which knew no owners. */
+static const char owners_sql[] =
+    "BEGIN;"
+    "ALTER TABLE players ADD COLUMN node TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE players ADD COLUMN life INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE players ADD COLUMN owner_epoch INTEGER NOT NULL DEFAULT 0;"
+    "PRAGMA user_version = 2;"
     "COMMIT;";
 
 struct db_store {
@@ -191,6 +206,8 @@ static dure_err store_migrate(db_store *store)
                             "PRAGMA foreign_keys = ON;");
     if (err == DURE_OK && tables == 0) {
         err = store_exec(store, schema_sql);
+    } else if (err == DURE_OK && version < 2) {
+        err = store_exec(store, owners_sql);
     }
     return err;
 }
@@ -309,7 +326,7 @@ bool db_store_is_in_transaction(const db_store *store)
 /* ---- players ---- */
 
 static dure_err store_find_player(db_store *store, dure_str player, db_place *out_place,
-                                  db_session *out_session)
+                                  db_session *out_session, db_owner *out_owner)
 {
     sqlite3_stmt *find = store_statement_of(store, STORE_PLAYER_FIND);
     bind_str(find, 1, player);
@@ -326,6 +343,11 @@ static dure_err store_find_player(db_store *store, dure_str player, db_place *ou
     if (out_session != NULL) {
         column_text(find, 4, out_session->gateway, sizeof out_session->gateway);
         out_session->client = (uint64_t)sqlite3_column_int64(find, 5);
+    }
+    if (out_owner != NULL) {
+        column_text(find, 6, out_owner->node, sizeof out_owner->node);
+        out_owner->life = (uint64_t)sqlite3_column_int64(find, 7);
+        out_owner->epoch = (uint64_t)sqlite3_column_int64(find, 8);
     }
     (void)sqlite3_reset(find);
     return DURE_OK;
@@ -350,11 +372,32 @@ static dure_err store_add_player(db_store *store, dure_str player)
                           : err;
 }
 
+static bool is_same_owner(const db_owner *a, const db_owner *b)
+{
+    return a->life == b->life && strcmp(a->node, b->node) == 0;
+}
+
+/* Whether the row is free: of nobody, or of one that has let go of just this. */
+static bool is_free(const db_owner *owner, const db_owner *released)
+{
+    return owner->node[0] == '\0' ||
+           (released != NULL && is_same_owner(owner, released) && owner->epoch == released->epoch);
+}
+
+static dure_err store_free_player(db_store *store, dure_str player)
+{
+    sqlite3_stmt *update = store_statement_of(store, STORE_PLAYER_FREE);
+    bind_str(update, 1, player);
+    return store_run(store, update);
+}
+
 dure_err db_store_login(db_store *store, dure_str player, const db_session *session,
-                        db_place *out_place, db_session *out_old, bool *out_created)
+                        db_place *out_place, db_session *out_old, db_owner *out_owner,
+                        bool *out_created)
 {
     *out_created = false;
-    dure_err err = store_find_player(store, player, NULL, out_old);
+    memset(out_owner, 0, sizeof *out_owner);
+    dure_err err = store_find_player(store, player, NULL, out_old, out_owner);
     if (err == DURE_ERR_NOT_FOUND) {
         memset(out_old, 0, sizeof *out_old);
         *out_created = true;
@@ -368,36 +411,93 @@ dure_err db_store_login(db_store *store, dure_str player, const db_session *sess
     bind_str(login, 2, dure_str_of(session->gateway));
     bind_u64(login, 3, session->client);
     err = store_run(store, login);
-    return err == DURE_OK ? store_find_player(store, player, out_place, NULL) : err;
+    return err == DURE_OK ? store_find_player(store, player, out_place, NULL, NULL) : err;
 }
 
-/* An update of a player's row that must be there. */
-static dure_err store_run_on_player(db_store *store, sqlite3_stmt *update)
+dure_err db_store_login_again(db_store *store, dure_str player, uint64_t epoch,
+                              const db_owner *released, db_place *out_place, db_owner *out_owner)
 {
-    dure_err err = store_run(store, update);
-    if (err == DURE_OK && sqlite3_changes(store->db) == 0) {
-        return DURE_ERR_NOT_FOUND;
+    dure_err err = store_find_player(store, player, out_place, NULL, out_owner);
+    if (err != DURE_OK) {
+        return err;
     }
-    return err;
+    if (db_epoch_session(out_place->epoch) != db_epoch_session(epoch)) {
+        return DURE_ERR_TAKEN_OVER;
+    }
+    if (!is_free(out_owner, released)) {
+        return DURE_OK;
+    }
+    out_owner->node[0] = '\0';
+    return store_free_player(store, player);
 }
 
-dure_err db_store_enter(db_store *store, dure_str player, dure_str room, db_place *out_place)
+static dure_err store_set_epoch(db_store *store, dure_str player, uint64_t epoch)
 {
-    sqlite3_stmt *update = store_statement_of(store, STORE_PLAYER_ROOM);
+    sqlite3_stmt *update = store_statement_of(store, STORE_PLAYER_EPOCH);
+    bind_str(update, 1, player);
+    bind_u64(update, 2, epoch);
+    return store_run(store, update);
+}
+
+static dure_err store_own_player(db_store *store, dure_str player, dure_str room,
+                                 const db_owner *owner)
+{
+    sqlite3_stmt *update = store_statement_of(store, STORE_PLAYER_OWN);
     bind_str(update, 1, player);
     bind_str(update, 2, room);
-    dure_err err = store_run_on_player(store, update);
-    return err == DURE_OK ? store_find_player(store, player, out_place, NULL) : err;
+    bind_str(update, 3, dure_str_of(owner->node));
+    bind_u64(update, 4, owner->life);
+    bind_u64(update, 5, owner->epoch);
+    return store_run(store, update);
 }
 
-dure_err db_store_save(db_store *store, dure_str player, dure_str room, double x, double y)
+dure_err db_store_enter(db_store *store, dure_str player, dure_str room, const db_owner *owner,
+                        const db_owner *released, db_place *out_place, db_owner *out_owner)
 {
+    dure_err err = store_find_player(store, player, out_place, NULL, out_owner);
+    if (err != DURE_OK) {
+        return err;
+    }
+    if (db_epoch_session(out_place->epoch) != db_epoch_session(owner->epoch)) {
+        return DURE_ERR_TAKEN_OVER;
+    }
+    if (owner->epoch < out_place->epoch) {
+        return DURE_ERR_FENCED;
+    }
+    err = store_set_epoch(store, player, owner->epoch);
+    if (err != DURE_OK || !(is_free(out_owner, released) || is_same_owner(out_owner, owner))) {
+        return err;
+    }
+    out_owner->node[0] = '\0';
+    err = store_own_player(store, player, room, owner);
+    return err == DURE_OK ? store_find_player(store, player, out_place, NULL, NULL) : err;
+}
+
+/* OK where `epoch` owns the player. */
+static dure_err store_check_owner(db_store *store, dure_str player, uint64_t epoch)
+{
+    db_owner owner;
+    dure_err err = store_find_player(store, player, NULL, NULL, &owner);
+    return err == DURE_OK && owner.epoch != epoch ? DURE_ERR_FENCED : err;
+}
+
+dure_err db_store_save(db_store *store, dure_str player, const db_position *position,
+                       uint64_t epoch, bool leaves)
+{
+    if (epoch == 0) {
+        return DURE_ERR_FENCED; /* what nobody owns has this epoch too */
+    }
     sqlite3_stmt *update = store_statement_of(store, STORE_PLAYER_SAVE);
     bind_str(update, 1, player);
-    bind_str(update, 2, room);
-    (void)sqlite3_bind_double(update, 3, x);
-    (void)sqlite3_bind_double(update, 4, y);
-    return store_run_on_player(store, update);
+    bind_str(update, 2, position->room);
+    (void)sqlite3_bind_double(update, 3, position->x);
+    (void)sqlite3_bind_double(update, 4, position->y);
+    bind_u64(update, 5, epoch);
+    dure_err err = store_run(store, update);
+    if (err == DURE_OK && sqlite3_changes(store->db) == 0) {
+        return store_check_owner(store, player, epoch);
+    }
+    return err == DURE_OK && leaves ? store_free_player(store, player) : err;
 }
 
 /* ---- items ---- */
@@ -482,9 +582,10 @@ dure_err db_store_give(db_store *store, const db_gift *gift, uint64_t *out_balan
     if (err != DURE_ERR_NOT_FOUND) {
         return err;
     }
-    err = store_find_player(store, gift->from, NULL, NULL);
+    err = gift->epoch != 0 ? store_check_owner(store, gift->from, gift->epoch)
+                           : store_find_player(store, gift->from, NULL, NULL, NULL);
     if (err == DURE_OK) {
-        err = store_find_player(store, gift->to, NULL, NULL);
+        err = store_find_player(store, gift->to, NULL, NULL, NULL);
     }
     uint64_t has = 0;
     if (err == DURE_OK) {
@@ -531,7 +632,7 @@ static dure_err store_pack_items(db_store *store, sqlite3_stmt *list, dure_buf *
 
 dure_err db_store_inventory(db_store *store, dure_str player, dure_buf *out)
 {
-    dure_err err = store_find_player(store, player, NULL, NULL);
+    dure_err err = store_find_player(store, player, NULL, NULL, NULL);
     if (err != DURE_OK) {
         return err;
     }

@@ -26,6 +26,22 @@ typedef struct db_place {
     uint64_t epoch;
 } db_place;
 
+/* The game node that owns a player; node "" is nobody. */
+typedef struct db_owner {
+    char node[DB_NAME_BYTES_MAX + 1];
+    uint64_t life;  /* of the node's process */
+    uint64_t epoch; /* under which it owns */
+} db_owner;
+
+/*
+ * An epoch is the number of the login (the session) in its upper half, and in its lower half a
+ * number of the gateway's that rises with each node that the player enters.
+ */
+static inline uint64_t db_epoch_session(uint64_t epoch)
+{
+    return epoch >> 32;
+}
+
 typedef struct db_session {
     char gateway[DB_NAME_BYTES_MAX + 1];
     uint64_t client;
@@ -64,19 +80,44 @@ const char *db_store_error(const db_store *store);
 bool db_store_is_broken(const db_store *store);
 
 /*
- * A player logs in at a gateway: makes an unknown one with 100 gold in "lobby", raises its epoch,
- * and tells where its former session was. Fails: STORAGE.
+ * A player logs in at a gateway: makes an unknown one with 100 gold in "lobby", begins its next
+ * session, and tells where its former one was. *out_owner is who still owns the player: with a node
+ * in it, that one has to let go first, and db_store_login_again is due then. Fails: STORAGE.
  */
 DURE_CHECKED dure_err db_store_login(db_store *store, dure_str player, const db_session *session,
-                                     db_place *out_place, db_session *out_old, bool *out_created);
+                                     db_place *out_place, db_session *out_old, db_owner *out_owner,
+                                     bool *out_created);
 
-/* Sets the room and tells the place. Fails: NOT_FOUND, STORAGE. */
+/*
+ * After `released` has let go: the session of `epoch` goes on. *out_owner as above. Fails:
+ * TAKEN_OVER (by a later login), STORAGE.
+ */
+DURE_CHECKED dure_err db_store_login_again(db_store *store, dure_str player, uint64_t epoch,
+                                           const db_owner *released, db_place *out_place,
+                                           db_owner *out_owner);
+
+/*
+ * Makes `owner` the owner, sets the room and tells the place. Where another one owns the player and
+ * is not `released` (NULL: nobody) nothing but the epoch changes, and *out_owner is who has to let
+ * go first. Fails: NOT_FOUND, TAKEN_OVER (the epoch is of another session), FENCED (a later epoch
+ * of this session is known), STORAGE.
+ */
 DURE_CHECKED dure_err db_store_enter(db_store *store, dure_str player, dure_str room,
-                                     db_place *out_place);
+                                     const db_owner *owner, const db_owner *released,
+                                     db_place *out_place, db_owner *out_owner);
 
-/* Saves where a player is. Fails: NOT_FOUND, STORAGE. */
-DURE_CHECKED dure_err db_store_save(db_store *store, dure_str player, dure_str room, double x,
-                                    double y);
+typedef struct db_position {
+    dure_str room;
+    double x;
+    double y;
+} db_position;
+
+/*
+ * Saves where a player is; `leaves`: nobody owns it afterwards. Fails: NOT_FOUND, FENCED (this
+ * epoch does not own the player), STORAGE.
+ */
+DURE_CHECKED dure_err db_store_save(db_store *store, dure_str player, const db_position *position,
+                                    uint64_t epoch, bool leaves);
 
 typedef struct db_gift {
     dure_str from;
@@ -85,12 +126,13 @@ typedef struct db_gift {
     uint64_t count;
     dure_str key; /* empty: none */
     uint64_t now_ms;
+    uint64_t epoch; /* of the giver's owner; 0: nobody claims to be it */
 } db_gift;
 
 /*
  * Moves items between players. With a key the effect and its answer are stored together, and the
  * same gift again gets that answer. Fails: NOT_FOUND (giver or receiver), NOT_ENOUGH, MISMATCH,
- * STORAGE.
+ * FENCED, STORAGE.
  */
 DURE_CHECKED dure_err db_store_give(db_store *store, const db_gift *gift, uint64_t *out_balance);
 

@@ -6,6 +6,7 @@
 #define DURE_NODES_GAME_GAME_H
 
 #include "node/node.h"
+#include "nodes/game/lease.h"
 #include "nodes/game/world.h"
 
 typedef struct game {
@@ -13,6 +14,10 @@ typedef struct game {
     dure_rpc *rpc;
     world *world;
     uint32_t save_ms;
+    game_lease lease;
+    bool has_ended_lease; /* it stops */
+    dure_list kept;       /* places of players that are gone, see save.c */
+    uint32_t kept_count;
 } game;
 
 static inline dure_target game_db(void)

@@ -16,6 +16,7 @@
 #define GAME_TICK_MS       50
 #define GAME_SAVE_MS       500
 #define GAME_KICK_MS       1500u
+#define GAME_LEASE_ASK_MS  1000u /* taken for the length of a lease until db has told it */
 #define GAME_NAMES_BYTES   (512u * 1024u)
 #define GAME_MESSAGE_BYTES (64u * 1024u)
 
@@ -23,7 +24,9 @@
 typedef struct step_ctx {
     game *g;
     dure_request *request;
-    dure_buf body; /* the answer so far, where one is */
+    dure_buf body;      /* the answer so far, where one is */
+    uint64_t player_id; /* of a write: who is FENCED where db says so */
+    uint64_t epoch;
 } step_ctx;
 
 static step_ctx *step_new(game *g, dure_request *request)
@@ -60,8 +63,9 @@ static world_player *player_of(game *g, dure_request *request)
     memset(&client, 0, sizeof client);
     client.gateway = dure_request_peer(request);
     client.session = dure_request_subject(request);
-    world_player *player = world_find_client(g->world, client);
-    if (player == NULL) {
+    world_player *player = game_holds_lease(g) ? world_find_client(g->world, client) : NULL;
+    if (player == NULL || player->is_leaving) {
+        player = NULL;
         dure_request_fail(request, DURE_ERR_UNAVAILABLE, "the player is not on this node yet");
     }
     return player;
@@ -163,6 +167,10 @@ static void on_given(void *ctx, const dure_outcome *outcome, const db_give_resul
 {
     step_ctx *step = ctx;
     if (result == NULL) {
+        world_player *player = world_find_id(step->g->world, step->player_id);
+        if (outcome->status == DURE_ERR_FENCED && player != NULL && player->epoch == step->epoch) {
+            game_fenced(step->g, player);
+        }
         dure_request_forward(step->request, outcome);
     } else {
         game_give_result out = {.balance = result->balance};
@@ -186,12 +194,15 @@ static void on_give(dure_request *request, const game_give_params *in, void *sta
     if (step == NULL) {
         return;
     }
+    step->player_id = player->id;
+    step->epoch = player->epoch;
     db_give_params gift = {
         .from = dure_str_of(player->name),
         .to = in->to,
         .item = in->item,
         .count = in->count,
         .key = in->has_key ? in->key : (dure_str){NULL, 0},
+        .epoch = player->epoch,
     };
     dure_target db = game_db();
     dure_call_options options = game_call_options(request);
@@ -315,7 +326,14 @@ typedef struct enter_ctx {
     dure_str player; /* lent by the held request */
     world_client client;
     uint64_t epoch;
+    uint32_t lease_number; /* at the time of asking */
 } enter_ctx;
+
+/* Whether this node's lease has lasted since db was asked: else db may have taken it for dead. */
+static bool has_kept_lease(const enter_ctx *enter)
+{
+    return game_holds_lease(enter->g) && enter->g->lease.number == enter->lease_number;
+}
 
 /* Whether a newer session of the player is here already. */
 static bool is_taken_over(const enter_ctx *enter)
@@ -334,6 +352,8 @@ static void on_entered(void *ctx, const dure_outcome *outcome, const db_enter_re
         dure_request_fail(request, DURE_ERR_CANCELLED, "the gateway gave it up");
     } else if (is_taken_over(enter)) {
         dure_request_fail(request, DURE_ERR_TAKEN_OVER, "the player logged in from another place");
+    } else if (!has_kept_lease(enter)) {
+        dure_request_fail(request, DURE_ERR_UNAVAILABLE, "the lease of the node ended meanwhile");
     } else {
         world_player *player = NULL;
         dure_err err =
@@ -346,6 +366,7 @@ static void on_entered(void *ctx, const dure_outcome *outcome, const db_enter_re
                 player->y = place->y;
             }
             player->epoch = enter->epoch;
+            player->is_leaving = false;
             enter_reply(request, player->room);
         }
     }
@@ -355,6 +376,10 @@ static void on_entered(void *ctx, const dure_outcome *outcome, const db_enter_re
 static void on_enter(dure_request *request, const game_enter_params *in, void *state)
 {
     game *g = state;
+    if (!game_holds_lease(g)) {
+        dure_request_fail(request, DURE_ERR_UNAVAILABLE, "the node has no lease from db");
+        return;
+    }
     enter_ctx *enter = dure_mem_alloc(sizeof *enter);
     if (enter == NULL) {
         dure_request_fail(request, DURE_ERR_OVERLOADED, "out of memory");
@@ -365,9 +390,15 @@ static void on_enter(dure_request *request, const game_enter_params *in, void *s
     enter->request = request;
     enter->player = in->player;
     enter->epoch = in->epoch;
+    enter->lease_number = g->lease.number;
     enter->client.gateway = dure_request_peer(request);
     enter->client.session = dure_request_subject(request);
-    db_enter_params ask = {.player = in->player, .room = in->room, .epoch = in->epoch};
+    db_enter_params ask = {
+        .player = in->player,
+        .room = in->room,
+        .epoch = in->epoch,
+        .life = g->lease.life,
+    };
     dure_target db = game_db();
     dure_call_options options = game_call_options(request);
     dure_call_id call;
@@ -375,6 +406,17 @@ static void on_enter(dure_request *request, const game_enter_params *in, void *s
     if (err != DURE_OK) {
         dure_request_fail(request, DURE_ERR_UNAVAILABLE, "%s", dure_err_text(err));
         dure_mem_free(enter);
+    }
+}
+
+static void on_left(game *g, dure_request *request, dure_err status)
+{
+    (void)g;
+    if (status == DURE_OK || status == DURE_ERR_FENCED) { /* another's player has left this node */
+        game_reply_leave(request);
+    } else {
+        dure_request_fail(request, DURE_ERR_UNAVAILABLE, "the place could not be saved: %s",
+                          dure_err_text(status));
     }
 }
 
@@ -387,7 +429,29 @@ static void on_leave(dure_request *request, const game_leave_params *in, void *s
         game_reply_leave(request);
         return;
     }
-    game_save_and_leave(g, player, request);
+    game_save_and_leave(g, player, request, on_left);
+}
+
+/* ---- what db asks ---- */
+
+/* Also where the place was not saved: the player is out, which is what db has to know. */
+static void on_given_up(game *g, dure_request *request, dure_err status)
+{
+    (void)status;
+    game_revoke_result out = {.life = g->lease.life};
+    game_reply_revoke(request, &out);
+}
+
+static void on_revoke(dure_request *request, const game_revoke_params *in, void *state)
+{
+    game *g = state;
+    world_player *player = world_find(g->world, in->player);
+    if (player == NULL || player->epoch > in->epoch) {
+        on_given_up(g, request, DURE_OK);
+        return;
+    }
+    game_tell_dropped(g, player);
+    game_save_and_leave(g, player, request, on_given_up);
 }
 
 /* ---- the tick ---- */
@@ -427,6 +491,10 @@ static void game_on_tick(dure_node *node, void *state)
 {
     game *g = state;
     (void)node;
+    game_lease_tick(g);
+    if (!game_holds_lease(g)) {
+        return; /* nobody is here */
+    }
     for (world_room *room = world_next_room(g->world, NULL); room != NULL;
          room = world_next_room(g->world, room)) {
         if (room->moves.len > 0) {
@@ -437,6 +505,16 @@ static void game_on_tick(dure_node *node, void *state)
 }
 
 /* ---- life ---- */
+
+static void game_on_peer_up(dure_node *node, const dure_registry_node *peer, void *state)
+{
+    game *g = state;
+    (void)node;
+    if (strcmp(peer->role, game_db().name) == 0) {
+        game_save_kept(g); /* before anybody enters under a later epoch */
+        game_lease_renew(g);
+    }
+}
 
 /* Players behind a gateway that is gone have no session any more. */
 static void game_on_peer_down(dure_node *node, const dure_registry_node *peer, dure_err cause,
@@ -449,7 +527,7 @@ static void game_on_peer_down(dure_node *node, const dure_registry_node *peer, d
     while (player != NULL) {
         world_player *next = world_next_player(g->world, player);
         if (player->client.gateway == peer) {
-            game_save_and_leave(g, player, NULL);
+            game_save_and_leave(g, player, NULL, NULL);
         }
         player = next;
     }
@@ -462,9 +540,10 @@ static void game_on_stop(dure_node *node, void *state)
     world_player *player = world_next_player(g->world, NULL);
     while (player != NULL) {
         world_player *next = world_next_player(g->world, player);
-        game_save_and_leave(g, player, NULL);
+        game_save_and_leave(g, player, NULL, NULL);
         player = next;
     }
+    game_lease_end(g); /* behind those saves, on the same link */
 }
 
 static void game_on_end(dure_node *node, void *state)
@@ -473,6 +552,7 @@ static void game_on_end(dure_node *node, void *state)
     (void)node;
     if (g != NULL) {
         world_destroy(g->world);
+        game_save_forget(g);
         dure_mem_free(g);
     }
 }
@@ -486,7 +566,14 @@ static dure_err game_on_start(dure_node *node, void **out_state)
     g->node = node;
     g->rpc = dure_node_rpc(node);
     g->save_ms = (uint32_t)dure_node_setting_int(node, "save_ms", GAME_SAVE_MS);
-    dure_err err = world_create(&g->world);
+    g->lease.lease_ms = GAME_LEASE_ASK_MS;
+    dure_list_init(&g->kept);
+    dure_err err =
+        dure_iocp_core_entropy(dure_node_core(node), &g->lease.life, sizeof g->lease.life);
+    g->lease.life = g->lease.life >> 1 | 1;
+    if (err == DURE_OK) {
+        err = world_create(&g->world);
+    }
     if (err != DURE_OK) {
         game_on_end(node, g);
         return err;
@@ -504,5 +591,6 @@ const dure_role dure_role_game = {
     .on_stop = game_on_stop,
     .on_end = game_on_end,
     .on_tick = game_on_tick,
+    .on_peer_up = game_on_peer_up,
     .on_peer_down = game_on_peer_down,
 };

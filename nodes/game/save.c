@@ -1,19 +1,27 @@
 /* SPDX-License-Identifier: MIT
  *
- * Saves carry the player's id, because the player may have left when they are answered.
+ * Saves carry the player's id and a copy of its place, because the player may have left when they
+ * are answered.
  */
 #include "nodes/game/save.h"
 
 #include "base/mem.h"
 #include "db.schema.h"
-#include "game.schema.h"
+
+#define SAVES_KEPT_MAX 65536u
 
 typedef struct save_ctx {
     game *g;
     uint64_t player_id;
+    char player[WORLD_NAME_BYTES_MAX + 1];
+    char room[WORLD_NAME_BYTES_MAX + 1];
+    double x;
+    double y;
     uint64_t epoch;
-    bool is_leaving;
-    dure_request *request; /* of a leave; may be NULL */
+    bool leaves;           /* gives the player up */
+    dure_request *request; /* of who wants it to go; may be NULL */
+    game_left_fn on_left;
+    dure_list in_kept;
 } save_ctx;
 
 void game_save_mark(game *g, world_player *player)
@@ -24,16 +32,29 @@ void game_save_mark(game *g, world_player *player)
     }
 }
 
-static void leave_answer(dure_request *request, dure_err status)
+static void left(save_ctx *save, dure_err status)
 {
-    if (request == NULL) {
-        return;
+    if (save->request != NULL) {
+        save->on_left(save->g, save->request, status);
+        save->request = NULL;
     }
-    if (status == DURE_OK) {
-        game_reply_leave(request);
+}
+
+/* Whether db has decided, so that asking again would change nothing. */
+static bool is_decided(const dure_outcome *outcome)
+{
+    return outcome->status == DURE_OK || outcome->status == DURE_ERR_FENCED ||
+           outcome->status == DURE_ERR_NOT_FOUND;
+}
+
+static void save_keep_or_free(save_ctx *save, bool keep)
+{
+    game *g = save->g;
+    if (keep && g->kept_count < SAVES_KEPT_MAX) {
+        dure_list_push_back(&g->kept, &save->in_kept);
+        g->kept_count++;
     } else {
-        dure_request_fail(request, DURE_ERR_UNAVAILABLE, "the place could not be saved: %s",
-                          dure_err_text(status));
+        dure_mem_free(save);
     }
 }
 
@@ -43,38 +64,57 @@ static void on_saved(void *ctx, const dure_outcome *outcome, const db_save_resul
     game *g = save->g;
     (void)result;
     world_player *player = world_find_id(g->world, save->player_id);
-    if (player != NULL) {
+    bool is_kept = !is_decided(outcome) && (save->leaves || player == NULL);
+    if (player != NULL && player->epoch == save->epoch && save->leaves) {
+        world_leave(g->world, player);
+    } else if (player != NULL) { /* it stays, perhaps as one of a newer epoch */
         player->is_saving = false;
-        if (outcome->status != DURE_OK) {
+        if (outcome->status == DURE_ERR_FENCED && player->epoch == save->epoch) {
+            game_fenced(g, player);
+        } else if (outcome->status != DURE_OK) {
             game_save_mark(g, player); /* the next tick tries again */
         }
-        if (save->is_leaving && player->epoch == save->epoch) { /* a newer session stays */
-            world_leave(g->world, player);
-        }
     }
-    if (save->is_leaving) {
-        leave_answer(save->request, outcome->status);
-    }
-    dure_mem_free(save);
+    left(save, outcome->status);
+    save_keep_or_free(save, is_kept);
 }
 
-static dure_err save_start(game *g, world_player *player, bool is_leaving, dure_request *request)
+static dure_err save_send(save_ctx *save)
+{
+    db_save_params in = {
+        .player = dure_str_of(save->player),
+        .room = dure_str_of(save->room),
+        .x = save->x,
+        .y = save->y,
+        .epoch = save->epoch,
+        .leaves = save->leaves,
+    };
+    dure_target db = game_db();
+    dure_call_id call;
+    return db_call_save(save->g->rpc, &db, &in, NULL, on_saved, save, &call);
+}
+
+static dure_err save_start(game *g, world_player *player, bool leaves, dure_request *request,
+                           game_left_fn on_left)
 {
     save_ctx *save = dure_mem_alloc(sizeof *save);
     if (save == NULL) {
         return DURE_ERR_NO_MEMORY;
     }
-    *save = (save_ctx){g, player->id, player->epoch, is_leaving, request};
-    db_save_params in = {
-        .player = dure_str_of(player->name),
-        .room = dure_str_of(player->room->name),
+    *save = (save_ctx){
+        .g = g,
+        .player_id = player->id,
         .x = player->x,
         .y = player->y,
         .epoch = player->epoch,
+        .leaves = leaves,
+        .request = request,
+        .on_left = on_left,
     };
-    dure_target db = game_db();
-    dure_call_id call;
-    dure_err err = db_call_save(g->rpc, &db, &in, NULL, on_saved, save, &call);
+    memcpy(save->player, player->name, sizeof save->player);
+    memcpy(save->room, player->room->name, sizeof save->room);
+    dure_list_init(&save->in_kept);
+    dure_err err = save_send(save);
     if (err != DURE_OK) {
         dure_mem_free(save);
         return err;
@@ -90,29 +130,59 @@ void game_save_due(game *g)
     for (world_player *p = world_next_player(g->world, NULL); p != NULL;
          p = world_next_player(g->world, p)) {
         if (p->is_dirty && !p->is_saving && now_ms - p->dirty_since_ms >= g->save_ms) {
-            if (save_start(g, p, false, NULL) != DURE_OK) {
+            if (save_start(g, p, false, NULL, NULL) != DURE_OK) {
                 return; /* no memory: the next tick tries again */
             }
         }
     }
 }
 
-void game_save_and_leave(game *g, world_player *player, dure_request *request)
+void game_save_and_leave(game *g, world_player *player, dure_request *request, game_left_fn on_left)
 {
     if (request != NULL) {
         dure_request_hold(request);
     }
     /* One that is on its way may be older than the place: calls of one link arrive in order, so the
      * last save wins. */
-    if (player->is_dirty || player->is_saving) {
-        dure_err err = save_start(g, player, true, request);
-        if (err == DURE_OK) {
-            return;
-        }
-        leave_answer(request, err);
-        world_leave(g->world, player);
+    dure_err err = save_start(g, player, true, request, on_left);
+    if (err == DURE_OK) {
+        player->is_leaving = true;
         return;
     }
     world_leave(g->world, player);
-    leave_answer(request, DURE_OK);
+    if (request != NULL) {
+        on_left(g, request, err);
+    }
+}
+
+void game_save_and_drop(game *g, world_player *player)
+{
+    if (player->is_dirty) {
+        dure_err ignored = save_start(g, player, true, NULL, NULL);
+        (void)ignored; /* no memory: the player is out all the same */
+    }
+    world_leave(g->world, player);
+}
+
+void game_save_kept(game *g)
+{
+    dure_list taken;
+    dure_list *node;
+    dure_list_init(&taken);
+    dure_list_move_all(&taken, &g->kept);
+    g->kept_count = 0;
+    while ((node = dure_list_pop_front(&taken)) != NULL) {
+        save_ctx *save = DURE_CONTAINER_OF(node, save_ctx, in_kept);
+        if (save_send(save) != DURE_OK) {
+            save_keep_or_free(save, true);
+        }
+    }
+}
+
+void game_save_forget(game *g)
+{
+    dure_list *node;
+    while ((node = dure_list_pop_front(&g->kept)) != NULL) {
+        dure_mem_free(DURE_CONTAINER_OF(node, save_ctx, in_kept));
+    }
 }

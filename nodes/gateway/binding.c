@@ -6,8 +6,10 @@
 
 #include "base/mem.h"
 #include "game.schema.h"
+#include "nodes/gateway/session.h"
 
-#define BIND_AGAIN_MAX 256u /* enters of the tick that are outstanding */
+#define BIND_AGAIN_MAX 256u  /* enters of the tick that are outstanding */
+#define BIND_LEAVE_MS  1000u /* then db takes the player from the former node */
 
 typedef struct bind_step {
     gateway *g;
@@ -60,6 +62,14 @@ static void bind_end(bind_step *step, const dure_outcome *outcome, const game_en
         dure_mem_free(step);
         return;
     }
+    if (outcome->status == DURE_ERR_TAKEN_OVER) {
+        if (step->request != NULL) {
+            dure_request_forward(step->request, outcome);
+        }
+        gateway_session_end(g, client, DURE_ERR_TAKEN_OVER, GATEWAY_TAKEN_OVER_TEXT);
+        dure_mem_free(step);
+        return;
+    }
     if (entered != NULL) {
         client->state = GATEWAY_CLIENT_BOUND;
         gateway_name_copy(client->room, entered->room);
@@ -104,6 +114,7 @@ static void bind_enter(bind_step *step)
         bind_fail(step, DURE_ERR_NOT_CONFIGURED);
         return;
     }
+    step->epoch = ++client->epoch; /* what was asked before is older, wherever it still waits */
     game_enter_params in = {
         .player = dure_str_of(client->player),
         .room = dure_str_of(step->room),
@@ -119,23 +130,11 @@ static void bind_enter(bind_step *step)
     }
 }
 
-/* Whether the former node has let the player go, or is not there to hold it. */
-static bool has_left(const dure_outcome *outcome)
-{
-    return outcome->status == DURE_OK || outcome->status == DURE_ERR_NOT_UP ||
-           outcome->status == DURE_ERR_DOWN || outcome->status == DURE_ERR_NOT_SENT ||
-           outcome->error.len > 0;
-}
-
 static void on_left(void *ctx, const dure_outcome *outcome, const game_leave_result *result)
 {
-    bind_step *step = ctx;
+    (void)outcome; /* db sees to it that a node which did not answer is the owner no more */
     (void)result;
-    if (has_left(outcome)) {
-        bind_enter(step);
-    } else {
-        bind_end(step, outcome, NULL);
-    }
+    bind_enter(ctx);
 }
 
 static void bind_leave(bind_step *step, const gateway_client *client)
@@ -143,6 +142,7 @@ static void bind_leave(bind_step *step, const gateway_client *client)
     game_leave_params in = {.player = dure_str_of(client->player), .epoch = client->epoch};
     dure_target target = dure_to_node(client->node->id);
     dure_call_options options = bind_options(step);
+    options.deadline_ms = BIND_LEAVE_MS;
     dure_call_id call;
     dure_err err = game_call_leave(step->g->rpc, &target, &in, &options, on_left, step, &call);
     if (err != DURE_OK) {
@@ -168,7 +168,6 @@ static void bind_start(gateway *g, gateway_client *client, dure_str room, dure_r
     g->entering += is_again ? 1 : 0;
     gateway_name_copy(step->room, room);
     gateway_name_copy(step->player, dure_str_of(client->player));
-    step->epoch = client->epoch;
     const dure_registry_node *to = dure_rpc_node_of_key(g->rpc, GATEWAY_PLAYER_ROLE, room);
     bool has_to_leave = client->node != NULL && client->node != to;
     client->state = GATEWAY_CLIENT_BINDING;

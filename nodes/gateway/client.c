@@ -7,19 +7,50 @@
 
 #include "base/mem.h"
 
-gateway_client *gateway_client_add(gateway_clients *clients, uint64_t id)
+gateway_client *gateway_client_add(gateway_clients *clients, uint64_t conn)
 {
     gateway_client *client = dure_mem_alloc(sizeof *client);
     if (client == NULL) {
         return NULL;
     }
-    client->id = id;
+    client->id = conn;
     dure_list_init(&client->waiting);
+    dure_list_init(&client->forwarded);
+    dure_list_init(&client->in_dropped);
     HASH_ADD(hh, clients->by_id, id, sizeof client->id, client);
     if (client->hh.tbl == NULL) {
         dure_mem_free(client);
         return NULL;
     }
+    gateway_client_attach(clients, client, conn);
+    if (client->conn == 0) {
+        gateway_client_remove(clients, client);
+        return NULL;
+    }
+    return client;
+}
+
+void gateway_client_attach(gateway_clients *clients, gateway_client *client, uint64_t conn)
+{
+    client->conn = conn;
+    HASH_ADD(by_conn, clients->by_conn, conn, sizeof client->conn, client);
+    if (client->by_conn.tbl == NULL) {
+        client->conn = 0; /* no memory: like one that has lost its connection */
+    }
+}
+
+void gateway_client_detach(gateway_clients *clients, gateway_client *client)
+{
+    if (client->conn != 0) {
+        HASH_DELETE(by_conn, clients->by_conn, client);
+        client->conn = 0;
+    }
+}
+
+gateway_client *gateway_client_of(const gateway_clients *clients, uint64_t conn)
+{
+    gateway_client *client = NULL;
+    HASH_FIND(by_conn, clients->by_conn, &conn, sizeof conn, client);
     return client;
 }
 
@@ -40,14 +71,23 @@ static gateway_waiting *client_take_waiting(gateway_client *client)
     return DURE_CONTAINER_OF(node, gateway_waiting, in_client);
 }
 
-void gateway_client_remove(gateway_clients *clients, gateway_client *client)
+void gateway_client_fail_waiting(gateway_client *client, dure_err err, const char *text)
 {
     gateway_waiting *waiting;
-    HASH_DELETE(hh, clients->by_id, client);
     while ((waiting = client_take_waiting(client)) != NULL) {
-        dure_request_fail(waiting->request, DURE_ERR_CANCELLED, "the client is gone");
+        dure_request_fail(waiting->request, err, "%s", text);
         dure_mem_free(waiting);
     }
+}
+
+void gateway_client_remove(gateway_clients *clients, gateway_client *client)
+{
+    HASH_DELETE(hh, clients->by_id, client);
+    gateway_client_detach(clients, client);
+    gateway_client_fail_waiting(client, DURE_ERR_CANCELLED, "the client is gone");
+    while (dure_list_pop_front(&client->forwarded) != NULL) {
+    }
+    gateway_missed_fini(&client->missed);
     dure_mem_free(client);
 }
 

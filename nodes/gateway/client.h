@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a gateway knows of each client: its player, and the game node that the player is bound to.
+ * What a gateway knows of each client: its session, which may outlive a connection and go on with
+ * another one, its player, and the game node that the player is bound to.
  * Requests that come while the binding changes wait in line, so that pipelined calls meet the state
  * that they expect.
  */
@@ -13,8 +14,10 @@
 
 #include "base/list.h"
 #include "cluster/rpc.h"
+#include "nodes/gateway/missed.h"
 
 #define GATEWAY_NAME_BYTES_MAX 256
+#define GATEWAY_SECRET_BYTES   16u  /* of a resume token: 128 random bits */
 #define GATEWAY_WAITING_MAX    256u /* requests of one client that wait for its binding */
 
 /* Forward but for BOUND <-> UNBOUND <-> BINDING. */
@@ -32,7 +35,8 @@ typedef enum gateway_client_state {
 } gateway_client_state;
 
 typedef struct gateway_client {
-    uint64_t id;
+    uint64_t id;   /* of the session: its first connection's */
+    uint64_t conn; /* its connection; 0: none at present */
     gateway_client_state state;
     char player[GATEWAY_NAME_BYTES_MAX + 1];
     char room[GATEWAY_NAME_BYTES_MAX + 1];
@@ -40,8 +44,23 @@ typedef struct gateway_client {
     const dure_registry_node *node; /* where the player is, or may be; BINDING: where to */
     dure_list waiting;              /* gateway_waiting.in_client */
     uint32_t waiting_count;
+    dure_list forwarded; /* gateway_forwarded.in_client */
+    gateway_missed missed;
+    uint8_t secret[GATEWAY_SECRET_BYTES]; /* of its token */
+    bool has_secret;
+    bool is_dropped; /* stands in the line of those without a connection */
+    uint64_t dropped_ms;
+    dure_list in_dropped;
     UT_hash_handle hh;
+    UT_hash_handle by_conn;
 } gateway_client;
+
+/* A call that another node is asked on the client's behalf. */
+typedef struct gateway_forwarded {
+    dure_list in_client;
+    dure_request *request; /* NULL: answered already */
+    bool is_idempotent;
+} gateway_forwarded;
 
 /* A request in line; run is called when the binding has been settled. */
 typedef struct gateway_waiting {
@@ -54,11 +73,20 @@ typedef struct gateway_waiting {
 
 typedef struct gateway_clients {
     gateway_client *by_id;
+    gateway_client *by_conn;
 } gateway_clients;
 
-/* NULL when there is no memory. */
-gateway_client *gateway_client_add(gateway_clients *clients, uint64_t id);
+/* One whose session has the id of its connection. NULL when there is no memory. */
+gateway_client *gateway_client_add(gateway_clients *clients, uint64_t conn);
+/* By the session; NULL when it has ended. */
 gateway_client *gateway_client_find(const gateway_clients *clients, uint64_t id);
+/* By the connection; NULL when no session has it. */
+gateway_client *gateway_client_of(const gateway_clients *clients, uint64_t conn);
+/* Takes its connection from a session, or gives it one. */
+void gateway_client_detach(gateway_clients *clients, gateway_client *client);
+void gateway_client_attach(gateway_clients *clients, gateway_client *client, uint64_t conn);
+/* Answers what waits. */
+void gateway_client_fail_waiting(gateway_client *client, dure_err err, const char *text);
 /* Answers what waits, and frees it. */
 void gateway_client_remove(gateway_clients *clients, gateway_client *client);
 

@@ -9,14 +9,19 @@
 #include "nodes/gateway/client.h"
 #include "nodes/gateway/methods.h"
 
-#define GATEWAY_PLAYER_ROLE "game" /* the role whose nodes hold players */
+#define GATEWAY_TAKEN_OVER_TEXT "the player logged in from another place"
+#define GATEWAY_PLAYER_ROLE     "game" /* the role whose nodes hold players */
 
 typedef struct gateway {
     dure_node *node;
     dure_rpc *rpc;
     gateway_clients clients;
     gateway_method_table methods;
-    uint32_t entering; /* calls of enter that were begun by the tick */
+    dure_list dropped; /* gateway_client.in_dropped, the longest gone first */
+    uint32_t dropped_count;
+    uint32_t resume_ms;  /* how long a session outlives its connection */
+    uint32_t resume_max; /* how many of them at a time */
+    uint32_t entering;   /* calls of enter that were begun by the tick */
 } gateway;
 
 #endif

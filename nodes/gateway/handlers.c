@@ -11,10 +11,12 @@
 #include "nodes/gateway/binding.h"
 #include "nodes/gateway/gateway.h"
 #include "nodes/gateway/role.h"
+#include "nodes/gateway/session.h"
 #include "wire/cursor.h"
 
 #define GATEWAY_TICK_MS     100
-#define GATEWAY_TOKEN_BYTES 16u
+#define GATEWAY_RESUME_MS   30000
+#define GATEWAY_RESUME_MAX  10000
 #define GATEWAY_DESCRIBE_MS 2000u
 #define GATEWAY_RETRY_MS    500u
 
@@ -48,25 +50,15 @@ typedef struct login_step {
     dure_request *request;
 } login_step;
 
-static dure_err make_token(gateway *g, char out[2 * GATEWAY_TOKEN_BYTES + 1])
-{
-    uint8_t bytes[GATEWAY_TOKEN_BYTES];
-    dure_err err = dure_iocp_core_entropy(dure_node_core(g->node), bytes, sizeof bytes);
-    for (size_t i = 0; i < sizeof bytes && err == DURE_OK; i++) {
-        (void)snprintf(out + 2 * i, 3, "%02x", (unsigned)bytes[i]);
-    }
-    return err;
-}
-
 /* Also where the room's node is away: the player is logged in, and bound as soon as it is back. */
 static void on_login_bound(gateway *g, gateway_client *client, dure_request *request,
                            const dure_outcome *outcome, dure_slice players, uint32_t count)
 {
-    char token[2 * GATEWAY_TOKEN_BYTES + 1];
+    char token[GATEWAY_TOKEN_SIZE];
     (void)outcome;
     (void)players;
     (void)count;
-    if (make_token(g, token) != DURE_OK) {
+    if (gateway_session_token(g, client, token) != DURE_OK) {
         dure_request_fail(request, DURE_ERR_INTERNAL, "the system gives no random bytes");
         return;
     }
@@ -98,14 +90,14 @@ static void on_logged_in(void *ctx, const dure_outcome *outcome, const game_logi
     gateway_name_copy(client->player, login->player);
     gateway_name_copy(client->room, login->room);
     client->epoch = login->epoch;
-    dure_node_client_set_logged_in(g->node, client->id, true);
+    dure_node_client_set_logged_in(g->node, client->conn, true);
     gateway_bind(g, client, dure_str_of(client->room), request, on_login_bound);
 }
 
 static void on_login(dure_request *request, const gateway_login_params *in, void *state)
 {
     gateway *g = state;
-    gateway_client *client = gateway_client_find(&g->clients, dure_request_subject(request));
+    gateway_client *client = gateway_client_of(&g->clients, dure_request_subject(request));
     if (client == NULL) {
         dure_request_fail(request, DURE_ERR_UNAVAILABLE, "only a client may log in");
         return;
@@ -183,7 +175,7 @@ static bool is_busy(const gateway_client *client)
 static void on_join(dure_request *request, const gateway_join_params *in, void *state)
 {
     gateway *g = state;
-    gateway_client *client = gateway_client_find(&g->clients, dure_request_subject(request));
+    gateway_client *client = gateway_client_of(&g->clients, dure_request_subject(request));
     if (client == NULL || client->state == GATEWAY_CLIENT_STRANGER) {
         dure_request_fail(request, DURE_ERR_NOT_LOGGED_IN, "log in first");
     } else if (is_busy(client)) {
@@ -195,14 +187,111 @@ static void on_join(dure_request *request, const gateway_join_params *in, void *
     }
 }
 
+/* ---- logout ---- */
+
+static void logout_start(gateway *g, gateway_client *client, dure_request *request)
+{
+    uint64_t conn = client->conn;
+    gateway_unbind(g, client);
+    gateway_client_detach(&g->clients, client); /* what it asked before is answered all the same */
+    gateway_client_remove(&g->clients, client);
+    dure_node_client_set_logged_in(g->node, conn, false);
+    bool is_known = gateway_client_add(&g->clients, conn) != NULL;
+    gateway_reply_logout(request);
+    if (!is_known) {
+        dure_node_client_close(g->node, conn, DURE_ERR_OVERLOADED, "out of memory");
+    }
+}
+
+static void logout_run(void *ctx, gateway_client *client, gateway_waiting *waiting)
+{
+    if (!gateway_client_is_logged_in(client)) {
+        dure_request_fail(waiting->request, DURE_ERR_NOT_LOGGED_IN, "log in first");
+        return;
+    }
+    logout_start(ctx, client, waiting->request);
+}
+
+static void on_logout(dure_request *request, const gateway_logout_params *in, void *state)
+{
+    gateway *g = state;
+    (void)in;
+    gateway_client *client = gateway_client_of(&g->clients, dure_request_subject(request));
+    if (client == NULL || client->state == GATEWAY_CLIENT_STRANGER) {
+        dure_request_fail(request, DURE_ERR_NOT_LOGGED_IN, "log in first");
+    } else if (is_busy(client)) {
+        gateway_waiting waiting = {.request = request, .run = logout_run};
+        gateway_client_wait(client, &waiting);
+    } else {
+        logout_start(g, client, request);
+    }
+}
+
+/* ---- resume ---- */
+
+/* The session of the token; NULL after it has answered why not. */
+static gateway_client *resume_session(gateway *g, dure_request *request,
+                                      const gateway_resume_params *in)
+{
+    gateway_client *client = gateway_session_of(g, in->token);
+    if (client == NULL) {
+        dure_request_fail(request, DURE_ERR_REFUSED,
+                          "token: used already, of another gateway, or too late; log in again");
+    } else if (in->received > client->missed.total) {
+        dure_request_fail(request, DURE_ERR_BAD_REQUEST, "received: there were only %llu",
+                          (unsigned long long)client->missed.total);
+        client = NULL;
+    } else if (in->received < gateway_missed_gone(&client->missed)) {
+        dure_request_fail(request, DURE_ERR_TOO_OLD,
+                          "received: more was missed than is kept; the session has ended");
+        gateway_session_end(g, client, DURE_ERR_TOO_OLD, "more was missed than is kept");
+        client = NULL;
+    }
+    return client;
+}
+
+static void on_resume(dure_request *request, const gateway_resume_params *in, void *state)
+{
+    gateway *g = state;
+    uint64_t conn = dure_request_subject(request);
+    gateway_client *stranger = gateway_client_of(&g->clients, conn);
+    if (stranger == NULL) {
+        dure_request_fail(request, DURE_ERR_UNAVAILABLE, "only a client may resume");
+        return;
+    }
+    if (stranger->state != GATEWAY_CLIENT_STRANGER) {
+        dure_request_fail(request, DURE_ERR_ALREADY_LOGGED_IN,
+                          "this connection is logged in already");
+        return;
+    }
+    gateway_client *client = resume_session(g, request, in);
+    if (client == NULL) {
+        return;
+    }
+    char token[GATEWAY_TOKEN_SIZE];
+    if (gateway_session_token(g, client, token) != DURE_OK) {
+        dure_request_fail(request, DURE_ERR_INTERNAL, "the system gives no random bytes");
+        return;
+    }
+    uint64_t received = in->received; /* in goes with the answer */
+    gateway_client_remove(&g->clients, stranger);
+    gateway_session_resume(g, client, conn);
+    gateway_resume_result out = {
+        .player = dure_str_of(client->player),
+        .resume = dure_str_of(token),
+        .missed = client->missed.total - received,
+    };
+    gateway_reply_resume(request, &out);
+    gateway_session_send_missed(g, client, received);
+}
+
 /* ---- passing calls on ---- */
 
 typedef struct forward_step {
+    gateway_forwarded forwarded;
     gateway *g;
-    dure_request *request;
     uint64_t client;
     dure_call_id call;
-    bool is_idempotent;
 } forward_step;
 
 static void on_forwarded(void *ctx, const dure_outcome *outcome)
@@ -210,19 +299,26 @@ static void on_forwarded(void *ctx, const dure_outcome *outcome)
     forward_step *step = ctx;
     gateway *g = step->g;
     gateway_client *client = gateway_client_find(&g->clients, step->client);
-    if (outcome->code == DURE_ERR_UNAVAILABLE && outcome->from != NULL && client != NULL &&
+    dure_request *request = step->forwarded.request;
+    bool has_no_player = outcome->code == DURE_ERR_UNAVAILABLE || outcome->code == DURE_ERR_FENCED;
+    if (has_no_player && outcome->from != NULL && client != NULL &&
         client->state == GATEWAY_CLIENT_BOUND && client->node == outcome->from) {
         /* Perhaps the node has forgotten the player: the tick brings it there again. Perhaps it has
          * not, so the player has still to leave it. */
         client->state = GATEWAY_CLIENT_UNBOUND;
     }
-    dure_request_on_cancel(step->request, NULL, NULL);
-    if (step->is_idempotent && outcome->status == DURE_ERR_OUTCOME_UNKNOWN &&
+    dure_list_remove(&step->forwarded.in_client);
+    if (request == NULL) {
+        dure_mem_free(step);
+        return;
+    }
+    dure_request_on_cancel(request, NULL, NULL);
+    if (step->forwarded.is_idempotent && outcome->status == DURE_ERR_OUTCOME_UNKNOWN &&
         outcome->error.len == 0) {
         /* Our link broke under it; it may be asked again without harm. */
-        dure_request_fail(step->request, DURE_ERR_UNAVAILABLE, "the game node went away");
+        dure_request_fail(request, DURE_ERR_UNAVAILABLE, "the game node went away");
     } else {
-        dure_request_forward(step->request, outcome);
+        dure_request_forward(request, outcome);
     }
     dure_mem_free(step);
 }
@@ -234,20 +330,18 @@ static void on_forward_cancelled(dure_request *request, void *ctx)
     dure_rpc_cancel(step->g->rpc, step->call);
 }
 
-static void forward_to(gateway *g, dure_request *request, const gateway_method *method,
-                       const dure_target *target, dure_slice params)
+static void forward_to(gateway *g, gateway_client *client, dure_request *request,
+                       const gateway_method *method, const dure_target *target, dure_slice params)
 {
     forward_step *step = dure_mem_alloc(sizeof *step);
     if (step == NULL) {
         dure_request_fail(request, DURE_ERR_OVERLOADED, "out of memory");
         return;
     }
-    *step = (forward_step){
-        .g = g,
-        .request = request,
-        .client = dure_request_subject(request),
-        .is_idempotent = (method->flags & DURE_METHOD_IDEMPOTENT) != 0,
-    };
+    *step = (forward_step){.g = g, .client = client->id};
+    step->forwarded.request = request;
+    step->forwarded.is_idempotent = (method->flags & DURE_METHOD_IDEMPOTENT) != 0;
+    dure_list_init(&step->forwarded.in_client);
     dure_call_options options = {.subject = step->client, .for_request = request};
     dure_err err = dure_rpc_call(g->rpc, target, method->number, &options, params, on_forwarded,
                                  step, &step->call);
@@ -256,6 +350,7 @@ static void forward_to(gateway *g, dure_request *request, const gateway_method *
         dure_mem_free(step);
         return;
     }
+    dure_list_push_back(&client->forwarded, &step->forwarded.in_client);
     dure_request_on_cancel(request, on_forward_cancelled, step);
 }
 
@@ -269,7 +364,7 @@ static void forward_to_player(gateway *g, gateway_client *client, dure_request *
         return;
     }
     dure_target target = dure_to_node(client->node->id);
-    forward_to(g, request, method, &target, params);
+    forward_to(g, client, request, method, &target, params);
 }
 
 static void forward_run(void *ctx, gateway_client *client, gateway_waiting *waiting)
@@ -282,8 +377,8 @@ static void forward_run(void *ctx, gateway_client *client, gateway_waiting *wait
 }
 
 /* To a role of its own: any node of it, or the one of the first parameter. */
-static void forward_to_role(gateway *g, dure_request *request, const gateway_method *method,
-                            dure_slice params)
+static void forward_to_role(gateway *g, gateway_client *client, dure_request *request,
+                            const gateway_method *method, dure_slice params)
 {
     dure_target target = dure_to_role(method->role->name);
     if ((method->flags & DURE_METHOD_KEY_PARAM) != 0) {
@@ -297,7 +392,7 @@ static void forward_to_role(gateway *g, dure_request *request, const gateway_met
         }
         target = dure_to_key(method->role->name, (dure_str){(const char *)key.data, key.len});
     }
-    forward_to(g, request, method, &target, params);
+    forward_to(g, client, request, method, &target, params);
 }
 
 /* Whether some role behind this gateway has not said yet what it offers. */
@@ -334,7 +429,7 @@ static void gateway_on_client_call(dure_node *node, dure_request *request, dure_
     gateway *g = state;
     (void)node;
     const gateway_method *method = gateway_methods_find(&g->methods, name);
-    gateway_client *client = gateway_client_find(&g->clients, dure_request_subject(request));
+    gateway_client *client = gateway_client_of(&g->clients, dure_request_subject(request));
     if (client == NULL) {
         dure_request_fail(request, DURE_ERR_CANCELLED, "the client is gone");
     } else if (method == NULL) {
@@ -343,7 +438,7 @@ static void gateway_on_client_call(dure_node *node, dure_request *request, dure_
                (method->flags & DURE_METHOD_NO_LOGIN) == 0) {
         dure_request_fail(request, DURE_ERR_NOT_LOGGED_IN, "log in first");
     } else if (strcmp(method->role->name, GATEWAY_PLAYER_ROLE) != 0) {
-        forward_to_role(g, request, method, params);
+        forward_to_role(g, client, request, method, params);
     } else if (is_busy(client)) {
         gateway_waiting waiting = {
             .request = request, .run = forward_run, .params = params, .row = method};
@@ -361,11 +456,7 @@ static void on_kick(dure_request *request, const gateway_kick_params *in, void *
     gateway_client *client = gateway_client_find(&g->clients, in->client);
     if (client != NULL && client->epoch < in->epoch &&
         dure_str_equal(dure_str_of(client->player), in->player)) {
-        /* Closing takes as long as the client pleases; nothing of it counts from here on. */
-        gateway_unbind(g, client);
-        gateway_client_remove(&g->clients, client);
-        dure_node_client_close(g->node, in->client, DURE_ERR_TAKEN_OVER,
-                               "the player logged in from another place");
+        gateway_session_end(g, client, DURE_ERR_TAKEN_OVER, GATEWAY_TAKEN_OVER_TEXT);
     }
     gateway_reply_kick(request);
 }
@@ -374,12 +465,33 @@ static void on_push(dure_request *request, const gateway_push_params *in, void *
 {
     gateway *g = state;
     size_t at = 0;
-    uint64_t client;
-    while (gateway_u64_list_next(&in->clients, &at, &client)) {
-        dure_err ignored = dure_node_client_notify(g->node, client, in->method, in->params);
-        (void)ignored; /* gone, or cut for being slow */
+    uint64_t id;
+    gateway_notice *notice =
+        g->resume_ms > 0 ? gateway_notice_create(in->method, in->params) : NULL;
+    while (gateway_u64_list_next(&in->clients, &at, &id)) {
+        gateway_client *client = gateway_client_find(&g->clients, id);
+        if (client == NULL) {
+            continue;
+        }
+        gateway_missed_push(&client->missed, notice);
+        if (client->conn != 0) {
+            dure_err ignored =
+                dure_node_client_notify(g->node, client->conn, in->method, in->params);
+            (void)ignored; /* cut for being slow */
+        }
     }
+    gateway_notice_release(notice);
     (void)request;
+}
+
+static void on_dropped(dure_request *request, const gateway_dropped_params *in, void *state)
+{
+    gateway *g = state;
+    gateway_client *client = gateway_client_find(&g->clients, in->client);
+    if (client != NULL && client->state == GATEWAY_CLIENT_BOUND && client->epoch == in->epoch &&
+        client->node == dure_request_peer(request)) {
+        client->state = GATEWAY_CLIENT_UNBOUND; /* the tick brings it in again */
+    }
 }
 
 /* ---- peers ---- */
@@ -474,6 +586,7 @@ static void gateway_on_peer_down(dure_node *node, const dure_registry_node *peer
 static void gateway_on_tick(dure_node *node, void *state)
 {
     (void)node;
+    gateway_session_tick(state);
     gateway_bind_again(state);
 }
 
@@ -490,12 +603,11 @@ static void gateway_on_client_open(dure_node *node, uint64_t id, void *state)
 static void gateway_on_client_close(dure_node *node, uint64_t id, dure_err cause, void *state)
 {
     gateway *g = state;
-    gateway_client *client = gateway_client_find(&g->clients, id);
+    gateway_client *client = gateway_client_of(&g->clients, id);
     (void)node;
     (void)cause;
     if (client != NULL) {
-        gateway_unbind(g, client);
-        gateway_client_remove(&g->clients, client);
+        gateway_session_dropped(g, client);
     }
 }
 
@@ -509,6 +621,9 @@ static dure_err gateway_on_start(dure_node *node, void **out_state)
     }
     g->node = node;
     g->rpc = dure_node_rpc(node);
+    dure_list_init(&g->dropped);
+    g->resume_ms = (uint32_t)dure_node_setting_int(node, "resume_ms", GATEWAY_RESUME_MS);
+    g->resume_max = (uint32_t)dure_node_setting_int(node, "resume_max", GATEWAY_RESUME_MAX);
     *out_state = g;
     return DURE_OK;
 }

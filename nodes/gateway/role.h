@@ -9,6 +9,10 @@
 
 #include "node/node.h"
 
+/*
+ * Settings: resume_ms (how long a session outlives its connection, 30,000; 0: not at all),
+ * resume_max (how many such sessions are kept, 10,000).
+ */
 extern const dure_role dure_role_gateway;
 
 #endif

@@ -41,7 +41,7 @@ class Cluster:
         self.processes = {}
         ports = free_ports(5)
         self.client_port = ports[0]
-        sets = ["data=%s" % self.data, "nodes[0].client_port=%d" % ports[0]]
+        sets = ["data=%s" % self.data, "roles.gateway.resume_ms=1000", "nodes[0].client_port=%d" % ports[0]]
         sets += ["nodes[%d].link_port=%d" % (i, ports[1 + i]) for i in range(4)]
         self.environment = dict(os.environ, DURE_SET=";".join(sets))
         self.config = os.path.join(ROOT, "config", "demo.json")
