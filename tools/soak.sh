@@ -1,0 +1,6 @@
+#!/bin/bash
+# Players play on real processes while nodes are killed and stopped; afterwards what they were told
+# is compared with what is on disk. tools/soak.sh --help
+set -euo pipefail
+cd "$(dirname "$0")/.."
+exec /usr/bin/python3 tests/checker/soak.py "$@"
