@@ -83,18 +83,19 @@ dure_err dure_registry_builder_create(const char *cluster, const char *data,
         dure_registry_builder_destroy(builder);
         return DURE_ERR_NO_MEMORY;
     }
-    r->settings = (dure_registry_settings){
-        .backend = "auto",
-        .handshake_ms = 2000,
-        .heartbeat_ms = 2000,
-        .peer_timeout_ms = 8000,
-        .redial_first_ms = 250,
-        .redial_max_ms = 15000,
-        .call_deadline_ms = 5000,
-        .client_idle_ms = 0,
-        .drain_ms = 10000,
-        .log_level = "info",
-        .clients_max = 100000,
+    r->settings = (dure_registry_settings){.backend = "auto",
+                                           .handshake_ms = 2000,
+                                           .heartbeat_ms = 2000,
+                                           .peer_timeout_ms = 8000,
+                                           .redial_first_ms = 250,
+                                           .redial_max_ms = 15000,
+                                           .call_deadline_ms = 5000,
+                                           .client_idle_ms = 0,
+                                           .drain_ms = 10000,
+                                           .log_level = "info",
+#define REGISTRY_LIMIT_DEFAULT(name, fallback, least, most) .name = (fallback),
+                                           DURE_REGISTRY_LIMIT_LIST(REGISTRY_LIMIT_DEFAULT)
+#undef REGISTRY_LIMIT_DEFAULT
     };
     *out_builder = builder;
     return DURE_OK;

@@ -68,6 +68,29 @@ const char *dure_registry_setting_str(const dure_registry *registry, const char 
 bool dure_registry_setting_bool(const dure_registry *registry, const char *node_id, const char *key,
                                 bool fallback);
 
+/*
+ * Limits of nodes: X(name, default, least, most). What each means stands in
+ * config/cluster.schema.json.
+ */
+#define DURE_REGISTRY_LIMIT_LIST(X)                                                                \
+    X(clients_max, 100000, 1, 16000000)                                                            \
+    X(client_first_ms, 2000, 50, 60000)                                                            \
+    X(client_message_ms, 10000, 50, 600000)                                                        \
+    X(client_queue_soft_bytes, 262144, 4096, 1073741824)                                           \
+    X(client_slow_ms, 5000, 50, 600000)                                                            \
+    X(client_queue_bytes, 1048576, 65536, 1073741824)                                              \
+    X(client_calls_per_s, 1000, 0, 1000000)                                                        \
+    X(client_calls_burst, 5000, 1, 10000000)                                                       \
+    X(connects_per_s, 200, 0, 1000000)                                                             \
+    X(connects_burst, 1000, 1, 10000000)                                                           \
+    X(write_stall_ms, 10000, 100, 600000)                                                          \
+    X(descriptor_reserve, 128, 16, 65536)                                                          \
+    X(memory_limit_mib, 0, 0, 16777216)                                                            \
+    X(login_memory_percent, 92, 1, 100)                                                            \
+    X(shed_memory_percent, 95, 1, 100)                                                             \
+    X(admin_connections_max, 64, 1, 1024)                                                          \
+    X(admin_idle_ms, 60000, 1000, 86400000)
+
 /* Settings of the whole cluster, from the top level of the file, each with its default in
  * config/cluster.schema.json. */
 typedef struct dure_registry_settings {
@@ -81,7 +104,10 @@ typedef struct dure_registry_settings {
     uint32_t client_idle_ms; /* 0: off */
     uint32_t drain_ms;
     const char *log_level;
-    uint32_t clients_max;
+    bool connects_limit_loopback; /* connects_per_s counts for the loopback as well */
+#define DURE_REGISTRY_LIMIT_MEMBER(name, fallback, least, most) uint32_t name;
+    DURE_REGISTRY_LIMIT_LIST(DURE_REGISTRY_LIMIT_MEMBER)
+#undef DURE_REGISTRY_LIMIT_MEMBER
 } dure_registry_settings;
 
 /* The settings of the whole cluster; they live as long as the registry. Thread: any. */

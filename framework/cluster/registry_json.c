@@ -22,7 +22,15 @@
 #define SECRET_BYTES_MAX 4096u
 #define SECRET_BYTES_MIN 16u
 
-typedef enum key_type { KEY_TEXT, KEY_NAME, KEY_INT, KEY_CHOICE, KEY_ARRAY, KEY_OBJECT } key_type;
+typedef enum key_type {
+    KEY_TEXT,
+    KEY_NAME,
+    KEY_INT,
+    KEY_BOOL,
+    KEY_CHOICE,
+    KEY_ARRAY,
+    KEY_OBJECT
+} key_type;
 
 typedef struct key_row {
     const char *name;
@@ -57,14 +65,18 @@ static const key_row cluster_keys[] = {
     {"client_idle_ms", KEY_INT, false, 0, 86400000, "0", NULL},
     {"drain_ms", KEY_INT, false, 0, 600000, "10000", NULL},
     {"log_level", KEY_CHOICE, false, 0, 0, "\"info\"", "|debug|info|warn|error|off|"},
-    {"clients_max", KEY_INT, false, 1, 16000000, "100000", NULL},
-    KEYS_END};
+    {"connects_limit_loopback", KEY_BOOL, false, 0, 0, "false", NULL},
+#define LIMIT_KEY(name, fallback, least, most)                                                     \
+    {#name, KEY_INT, false, least, most, #fallback, NULL},
+    DURE_REGISTRY_LIMIT_LIST(LIMIT_KEY)
+#undef LIMIT_KEY
+        KEYS_END};
 
 static const key_row role_keys[] = {{"program", KEY_TEXT, true, 0, 0, NULL, NULL},
                                     {"dials", KEY_ARRAY, false, 0, 0, "[]", NULL},
                                     {"settings", KEY_OBJECT, false, 0, 0, "{}", NULL},
                                     {"tick_ms", KEY_INT, false, 1, 60000, NULL, NULL},
-                                    {"save_ms", KEY_INT, false, 0, 60000, NULL, NULL},
+                                    {"save_ms", KEY_INT, false, 0, 1000, NULL, NULL},
                                     {"engine", KEY_CHOICE, false, 0, 0, NULL, "|sqlite|"},
                                     {"batch_max", KEY_INT, false, 1, 65536, NULL, NULL},
                                     {"lease_ms", KEY_INT, false, 200, 60000, NULL, NULL},
@@ -229,6 +241,8 @@ static bool check_value(const reader *r, const cJSON *item, const char *path, co
         return true;
     case KEY_INT:
         return check_int(r, item, path, key);
+    case KEY_BOOL:
+        return want(r, item, path, cJSON_IsBool(item), "true or false");
     case KEY_CHOICE:
         return check_choice(r, item, path, key);
     case KEY_ARRAY:
@@ -819,7 +833,11 @@ static void read_cluster_settings(reader *r, const cJSON *root)
     s->call_deadline_ms = (uint32_t)int_of(root, "call_deadline_ms", s->call_deadline_ms);
     s->client_idle_ms = (uint32_t)int_of(root, "client_idle_ms", s->client_idle_ms);
     s->drain_ms = (uint32_t)int_of(root, "drain_ms", s->drain_ms);
-    s->clients_max = (uint32_t)int_of(root, "clients_max", s->clients_max);
+    s->connects_limit_loopback =
+        cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(root, "connects_limit_loopback")) != 0;
+#define READ_LIMIT(name, fallback, least, most) s->name = (uint32_t)int_of(root, #name, s->name);
+    DURE_REGISTRY_LIMIT_LIST(READ_LIMIT)
+#undef READ_LIMIT
 }
 
 static void check_backend_variable(const reader *r)
@@ -851,6 +869,26 @@ static void check_heartbeat(const reader *r, const cJSON *root)
     }
 }
 
+static void check_order(const reader *r, const cJSON *root, const char *low, int64_t low_fallback,
+                        const char *high, int64_t high_fallback)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, high);
+    int64_t least = int_of(root, low, low_fallback);
+    if (int_of(root, high, high_fallback) < least) {
+        config_mistake(&r->tree, item != NULL ? item : root, high, "must not be below %s (%lld)",
+                       low, (long long)least);
+    }
+}
+
+static void check_limits(const reader *r, const cJSON *root)
+{
+    const dure_registry_settings *s = dure_registry_builder_settings(r->builder);
+    check_order(r, root, "client_queue_soft_bytes", s->client_queue_soft_bytes,
+                "client_queue_bytes", s->client_queue_bytes);
+    check_order(r, root, "login_memory_percent", s->login_memory_percent, "shed_memory_percent",
+                s->shed_memory_percent);
+}
+
 static dure_err read_all(reader *r, dure_registry **out_registry)
 {
     const cJSON *root = r->tree.root;
@@ -867,6 +905,7 @@ static dure_err read_all(reader *r, dure_registry **out_registry)
     const cJSON *nodes = cJSON_GetObjectItemCaseSensitive(root, "nodes");
     check_object(r, root, "", cluster_keys);
     check_heartbeat(r, root);
+    check_limits(r, root);
     read_secret(r, "secret_file", r->source->env_secret, "DURE_SECRET");
     read_secret(r, "secret_previous_file", r->source->env_secret_previous, "DURE_SECRET_PREVIOUS");
     read_cluster_settings(r, root);

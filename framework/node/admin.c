@@ -12,8 +12,7 @@
 #include "node/process.h"
 #include "wire/cursor.h"
 
-#define ADMIN_TOKEN_BYTES     32u
-#define ADMIN_CONNECTIONS_MAX 64u
+#define ADMIN_TOKEN_BYTES 32u
 
 static dure_node *port_node(const node_port *port)
 {
@@ -96,7 +95,10 @@ dure_err node_admin_create(dure_node *node)
         .rpc = node->rpc,
         .ops = &admin_ops,
         .ctx = node,
-        .connections_max = ADMIN_CONNECTIONS_MAX,
+        .connections_max = node->settings->admin_connections_max,
+        .makes_room = true,
+        .idle_ms = node->settings->admin_idle_ms,
+        .settings = node->settings,
         .call_deadline_ms = node->settings->call_deadline_ms,
         .on_closed = node_port_closed,
     };

@@ -40,6 +40,10 @@ static void client_on_call(node_port *port, node_conn *conn, const dure_mprpc_me
 {
     dure_node *node = port_node(port);
     const dure_role *role = node->config.role;
+    if (!conn->is_trusted && node->pressure != NODE_PRESSURE_NONE) {
+        node_conn_fail(conn, message, DURE_ERR_OVERLOADED, "the node is short of memory");
+        return;
+    }
     const dure_method *method =
         node_method_find(role->methods, message->method, DURE_METHOD_CLIENT);
     if (method != NULL) {
@@ -64,6 +68,15 @@ static void client_on_call(node_port *port, node_conn *conn, const dure_mprpc_me
 
 static const node_port_ops client_ops = {client_on_open, client_on_close, client_on_call};
 
+/* As many as are asked for and the system has descriptors for, one at least. */
+static uint32_t client_connections_max(const dure_registry_settings *settings)
+{
+    uint32_t descriptors = node_resources_descriptors_max();
+    uint32_t reserve = settings->descriptor_reserve;
+    uint32_t left = descriptors > reserve ? descriptors - reserve : 1;
+    return settings->clients_max < left ? settings->clients_max : left;
+}
+
 dure_err node_client_port_create(dure_node *node)
 {
     node_port_config config = {
@@ -71,8 +84,12 @@ dure_err node_client_port_create(dure_node *node)
         .rpc = node->rpc,
         .ops = &client_ops,
         .ctx = node,
-        .connections_max = node->settings->clients_max,
+        .connections_max = client_connections_max(node->settings),
         .idle_ms = node->settings->client_idle_ms,
+        .calls = {node->settings->client_calls_per_s, node->settings->client_calls_burst},
+        .connects = {node->settings->connects_per_s, node->settings->connects_burst},
+        .limits_loopback = node->settings->connects_limit_loopback,
+        .settings = node->settings,
         .call_deadline_ms = node->settings->call_deadline_ms,
         .on_closed = node_port_closed,
     };

@@ -16,6 +16,7 @@
 
 #define NODE_WATCH_MS      250u
 #define NODE_STOP_WATCH_MS 10u
+#define NODE_MEMORY_MS     1000u
 #define NODE_PORT_WAIT_MS  1000u
 #define NODE_PORT_PAUSE_MS 20u
 
@@ -135,9 +136,41 @@ void node_begin_stop(dure_node *node)
 
 /* ---- completions ---- */
 
+static void node_set_pressure(dure_node *node, node_pressure pressure, uint64_t used)
+{
+    static const char *const names[] = {"NONE", "NO_LOGINS", "SHED"};
+    if (pressure != node->pressure) {
+        dure_log_write(node->config.log, DURE_LOG_WARN, "node", "MEMORY_PRESSURE",
+                       "from=%s to=%s used_mib=%llu limit_mib=%llu", names[node->pressure],
+                       names[pressure], (unsigned long long)(used >> 20),
+                       (unsigned long long)(node->memory_limit >> 20));
+        node->pressure = pressure;
+    }
+}
+
+static void node_look_at_memory(dure_node *node)
+{
+    uint64_t now_ms = dure_iocp_core_now_ms(node_core(node));
+    if (node->memory_limit == 0 || now_ms < node->next_memory_look_ms) {
+        return;
+    }
+    node->next_memory_look_ms = now_ms + NODE_MEMORY_MS;
+    uint64_t used = node_resources_memory_used();
+    node_set_pressure(node,
+                      node_pressure_of(used, node->memory_limit,
+                                       node->settings->login_memory_percent,
+                                       node->settings->shed_memory_percent),
+                      used);
+    if (node->pressure == NODE_PRESSURE_SHED) {
+        node_port_shed(node->clients);
+        node_resources_trim();
+    }
+}
+
 static void node_on_watch(dure_node *node)
 {
     if (node->state == NODE_RUNNING) {
+        node_look_at_memory(node);
         node_port_tick(node->clients);
         node_port_tick(node->admin);
         node_start_timer(node, &node->watch, NODE_WATCH_MS);
@@ -281,6 +314,9 @@ dure_err dure_node_create(const dure_node_config *config, dure_node **out_node)
     node->self = self;
     node->settings = dure_registry_settings_of(config->registry);
     node->started_ms = dure_iocp_core_now_ms(config->core);
+    node->memory_limit = node->settings->memory_limit_mib != 0
+                             ? (uint64_t)node->settings->memory_limit_mib << 20
+                             : node_resources_memory_limit();
     dure_err err = node_make_rpc(node);
     if (err == DURE_OK) {
         err = node_client_port_create(node);

@@ -9,6 +9,7 @@
 
 #include "node/node.h"
 #include "node/port.h"
+#include "node/resources.h"
 
 #define NODE_STATE_LIST(X)                                                                         \
     X(NEW)      /* made */                                                                         \
@@ -50,6 +51,10 @@ struct dure_node {
     uint64_t started_ms;
     uint64_t stop_due_ms; /* the end of waiting */
     int exit_code;
+
+    node_pressure pressure;
+    uint64_t memory_limit; /* bytes; 0: none */
+    uint64_t next_memory_look_ms;
 
     dure_iocp_event watch; /* a few times a second: cutting, and the steps of the stop */
     dure_iocp_event tick;

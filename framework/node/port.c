@@ -9,18 +9,18 @@
 #include "net/address.h"
 #include "wire/limits.h"
 
-#define PORT_REQUESTS_MAX      1024u           /* of one connection, unanswered */
-#define PORT_QUEUE_SOFT_BYTES  (256u * 1024u)  /* over it for PORT_SLOW_MS: cut as SLOW */
-#define PORT_QUEUE_HARD_BYTES  (1024u * 1024u) /* cut as SLOW at once */
-#define PORT_SLOW_MS           5000u
+#define PORT_REQUESTS_MAX      1024u /* of one connection, unanswered */
 #define PORT_CLOSE_MS          1000u /* for a farewell to be read */
+#define PORT_ROOM              16u   /* connections that may end while newer ones are there */
 #define PORT_SCRATCH_BYTES_MAX (2u * 1024u * 1024u)
 
 struct node_port {
     node_port_config config;
     dure_service *service;
     dure_list waiting; /* node_conn.in_waiting */
-    dure_buf scratch;  /* messages are built here, then queued */
+    dure_list conns;   /* node_conn.in_port */
+    node_rate_table *addresses;
+    dure_buf scratch; /* messages are built here, then queued */
     uint32_t count;
     bool is_started;
     bool is_closed;
@@ -224,7 +224,8 @@ static const char *limit_text(dure_err err)
 /* Whether so much waits to go out that nothing more is to be read for now. */
 static bool conn_is_full(const node_conn *conn)
 {
-    size_t max = conn->is_trusted ? PORT_QUEUE_SOFT_BYTES : DURE_WIRE_CLIENT_STRANGER_MAX;
+    size_t max = conn->is_trusted ? conn->port->config.settings->client_queue_soft_bytes
+                                  : DURE_WIRE_CLIENT_STRANGER_MAX;
     return dure_session_send_queue_bytes(conn->session) > max;
 }
 
@@ -241,7 +242,22 @@ static void conn_message(node_conn *conn, const dure_mprpc_message *message)
         node_conn_close(conn, DURE_ERR_PROTOCOL, "nobody asked this connection anything");
         return;
     }
+    uint64_t now_ms = dure_iocp_core_now_ms(port_core(conn->port));
+    if (!node_rate_take(&conn->calls, &conn->port->config.calls, now_ms)) {
+        node_conn_fail(conn, message, DURE_ERR_OVERLOADED, "too many calls of this connection");
+        return;
+    }
     conn->port->config.ops->on_call(conn->port, conn, message);
+}
+
+/* The clock of a message runs from its first byte; more bytes of it do not set it back. */
+static void conn_note_partial(node_conn *conn, bool is_partial, bool was_ended)
+{
+    if (!is_partial) {
+        conn->partial_since_ms = 0;
+    } else if (was_ended || conn->partial_since_ms == 0) {
+        conn->partial_since_ms = dure_iocp_core_now_ms(port_core(conn->port));
+    }
 }
 
 static dure_err conn_on_recv(dure_session *session, const uint8_t *data, size_t len,
@@ -249,6 +265,7 @@ static dure_err conn_on_recv(dure_session *session, const uint8_t *data, size_t 
 {
     node_conn *conn = dure_session_context(session);
     size_t at = 0;
+    bool is_partial = false;
     if (conn == NULL) {
         return DURE_ERR_CLOSED;
     }
@@ -261,6 +278,7 @@ static dure_err conn_on_recv(dure_session *session, const uint8_t *data, size_t 
         }
         dure_err err = dure_mprpc_read(&conn->reader, data + at, len - at, &message, &message_len);
         if (err == DURE_ERR_MORE) {
+            is_partial = true;
             break;
         }
         if (err != DURE_OK) {
@@ -270,6 +288,7 @@ static dure_err conn_on_recv(dure_session *session, const uint8_t *data, size_t 
         conn_message(conn, &message);
         at += message_len;
     }
+    conn_note_partial(conn, is_partial, at > 0);
     *out_consumed = at;
     return DURE_OK;
 }
@@ -286,9 +305,49 @@ static void conn_on_sent(dure_session *session, size_t bytes)
 
 /* ---- connections ---- */
 
+/* Of two connections the one that should rather end. */
+static node_conn *conn_less_wanted(node_conn *a, node_conn *b)
+{
+    if (a == NULL || a->is_trusted != b->is_trusted) {
+        return a == NULL || a->is_trusted ? b : a;
+    }
+    return dure_session_last_recv_ms(b->session) < dure_session_last_recv_ms(a->session) ? b : a;
+}
+
+/* Before one more comes: strangers that only hold their places must not keep the others out. */
+static void port_make_room(node_port *port)
+{
+    node_conn *least = NULL;
+    if (!port->config.makes_room || port->count < port->config.connections_max) {
+        return;
+    }
+    for (dure_list *at = port->conns.next; at != &port->conns; at = at->next) {
+        node_conn *conn = DURE_CONTAINER_OF(at, node_conn, in_port);
+        if (dure_session_is_connected(conn->session)) {
+            least = conn_less_wanted(least, conn);
+        }
+    }
+    if (least != NULL) {
+        dure_session_abort(least->session, DURE_ERR_OVERLOADED);
+    }
+}
+
+static bool port_is_flooded(node_port *port, const dure_net_address *peer)
+{
+    if (!port->config.limits_loopback && dure_net_address_is_loopback(peer)) {
+        return false;
+    }
+    return !node_rate_table_take(port->addresses, peer, dure_iocp_core_now_ms(port_core(port)));
+}
+
 static void conn_on_connected(dure_session *session)
 {
     node_port *port = dure_service_context(dure_session_service(session));
+    if (port_is_flooded(port, dure_session_peer(session))) {
+        dure_session_abort(session, DURE_ERR_OVERLOADED);
+        return;
+    }
+    port_make_room(port);
     node_conn *conn = dure_mem_alloc(sizeof *conn);
     if (conn == NULL) {
         dure_session_abort(session, DURE_ERR_NO_MEMORY);
@@ -301,6 +360,8 @@ static void conn_on_connected(dure_session *session)
     dure_list_init(&conn->requests);
     dure_list_init(&conn->in_waiting);
     dure_list_push_back(&port->waiting, &conn->in_waiting);
+    dure_list_init(&conn->in_port);
+    dure_list_push_back(&port->conns, &conn->in_port);
     dure_mprpc_reader_init(&conn->reader, DURE_WIRE_CLIENT_STRANGER_MAX);
     dure_session_set_context(session, conn);
     port->count++;
@@ -328,6 +389,7 @@ static void conn_on_disconnected(dure_session *session, dure_err cause)
     node_port *port = conn->port;
     dure_session_set_context(session, NULL);
     dure_list_remove(&conn->in_waiting);
+    dure_list_remove(&conn->in_port);
     conn_abandon_requests(conn);
     port->count--;
     port->config.ops->on_close(port, conn, cause);
@@ -355,12 +417,23 @@ static void port_cut_waiting(node_port *port, uint64_t now_ms)
 {
     while (!dure_list_is_empty(&port->waiting)) {
         node_conn *conn = DURE_CONTAINER_OF(port->waiting.next, node_conn, in_waiting);
-        if (now_ms - conn->opened_ms < DURE_WIRE_FIRST_MESSAGE_MS) {
+        if (now_ms - conn->opened_ms < port->config.settings->client_first_ms) {
             return; /* the list is in the order of opening */
         }
         dure_list_remove(&conn->in_waiting);
-        node_conn_close(conn, DURE_ERR_IDLE, "no message came within two seconds");
+        node_conn_close(conn, DURE_ERR_IDLE, "no message came in time");
     }
+}
+
+static bool conn_is_slow(node_conn *conn, uint64_t now_ms)
+{
+    const dure_registry_settings *settings = conn->port->config.settings;
+    if (dure_session_send_queue_bytes(conn->session) <= settings->client_queue_soft_bytes) {
+        conn->over_since_ms = 0;
+    } else if (conn->over_since_ms == 0) {
+        conn->over_since_ms = now_ms;
+    }
+    return conn->over_since_ms != 0 && now_ms - conn->over_since_ms >= settings->client_slow_ms;
 }
 
 static void port_check_conn(dure_session *session, void *ctx)
@@ -371,12 +444,13 @@ static void port_check_conn(dure_session *session, void *ctx)
     if (conn == NULL) {
         return;
     }
-    if (dure_session_send_queue_bytes(session) <= PORT_QUEUE_SOFT_BYTES) {
-        conn->over_since_ms = 0;
-    } else if (conn->over_since_ms == 0) {
-        conn->over_since_ms = now_ms;
-    } else if (now_ms - conn->over_since_ms >= PORT_SLOW_MS) {
+    if (conn_is_slow(conn, now_ms)) {
         dure_session_abort(session, DURE_ERR_SLOW);
+        return;
+    }
+    if (conn->partial_since_ms != 0 &&
+        now_ms - conn->partial_since_ms >= port->config.settings->client_message_ms) {
+        node_conn_close(conn, DURE_ERR_SLOW, "the message took too long to arrive");
         return;
     }
     if (port->config.idle_ms > 0 &&
@@ -390,6 +464,33 @@ void node_port_tick(node_port *port)
     if (port->is_started && !port->is_closing) {
         port_cut_waiting(port, dure_iocp_core_now_ms(port_core(port)));
         dure_service_each(port->service, port_core(port), port_check_conn, port);
+    }
+}
+
+static void port_shed_strangers(node_port *port)
+{
+    dure_list *next;
+    for (dure_list *at = port->conns.next; at != &port->conns; at = next) {
+        node_conn *conn = DURE_CONTAINER_OF(at, node_conn, in_port);
+        next = at->next;
+        if (!conn->is_trusted) {
+            dure_session_abort(conn->session, DURE_ERR_OVERLOADED);
+        }
+    }
+}
+
+void node_port_shed(node_port *port)
+{
+    uint32_t left = port->count / 20u + 1u;
+    port_shed_strangers(port);
+    dure_list *former;
+    for (dure_list *at = port->conns.prev; at != &port->conns && left > 0; at = former) {
+        node_conn *conn = DURE_CONTAINER_OF(at, node_conn, in_port);
+        former = at->prev;
+        if (conn->is_trusted && dure_session_is_connected(conn->session)) {
+            node_conn_close(conn, DURE_ERR_OVERLOADED, "the node is short of memory");
+            left--;
+        }
     }
 }
 
@@ -410,7 +511,13 @@ dure_err node_port_create(const node_port_config *config, node_port **out_port)
         return DURE_ERR_NO_MEMORY;
     }
     port->config = *config;
+    dure_err err = node_rate_table_create(&config->connects, &port->addresses);
+    if (err != DURE_OK) {
+        dure_mem_free(port);
+        return err;
+    }
     dure_list_init(&port->waiting);
+    dure_list_init(&port->conns);
     dure_buf_init(&port->scratch, PORT_SCRATCH_BYTES_MAX);
     *out_port = port;
     return DURE_OK;
@@ -426,8 +533,9 @@ dure_err node_port_start(node_port *port, const dure_net_address *address)
     config.core_count = 1;
     config.handlers = &conn_handlers;
     config.context = port;
-    config.sessions_max = port->config.connections_max;
-    config.send_queue_max = PORT_QUEUE_HARD_BYTES;
+    config.sessions_max = port->config.connections_max + (port->config.makes_room ? PORT_ROOM : 0);
+    config.send_queue_max = port->config.settings->client_queue_bytes;
+    config.write_stall_ms = port->config.settings->write_stall_ms;
     config.recv_rest_max = DURE_WIRE_CLIENT_MESSAGE_MAX * 2;
     config.close_ms = PORT_CLOSE_MS;
     config.on_closed = port_on_service_closed;
@@ -498,6 +606,7 @@ void node_port_destroy(node_port *port)
     if (port != NULL) {
         dure_service_destroy(port->service);
         dure_buf_fini(&port->scratch);
+        node_rate_table_destroy(port->addresses);
         dure_mem_free(port);
     }
 }

@@ -12,6 +12,7 @@
 #include "base/list.h"
 #include "cluster/rpc.h"
 #include "net/server_service.h"
+#include "node/rate.h"
 #include "wire/mprpc.h"
 
 typedef struct node_port node_port;
@@ -25,7 +26,10 @@ typedef struct node_conn {
     dure_list requests; /* node_call.in_conn */
     uint32_t request_count;
     dure_list in_waiting; /* those whose first message has not come, oldest first */
+    dure_list in_port;    /* all of the port, oldest first */
     uint64_t opened_ms;
+    uint64_t partial_since_ms; /* since when a message has begun and not ended; 0: none has */
+    node_rate calls;
     uint64_t over_since_ms; /* since when its queue is over the soft limit; 0: it is not */
     bool is_trusted;        /* logged in, or authenticated: the limits of strangers end */
     bool is_throttled;      /* reading waits until what is queued has left */
@@ -44,8 +48,13 @@ typedef struct node_port_config {
     const node_port_ops *ops;
     void *ctx;
     uint32_t connections_max;
+    bool makes_room;           /* one more connection ends the one that was silent for longest */
     uint32_t idle_ms;          /* 0: off */
     uint32_t call_deadline_ms; /* of a request that is served */
+    node_rate_limit calls;     /* of one connection */
+    node_rate_limit connects;  /* of one address */
+    bool limits_loopback;      /* connects counts for the loopback too */
+    const dure_registry_settings *settings; /* the other limits; borrowed for life */
     void (*on_closed)(node_port *port, void *ctx);
 } node_port_config;
 
@@ -63,6 +72,12 @@ void node_port_destroy(node_port *port);
 
 /* Cuts those who are silent or slow. To be called a few times a second. */
 void node_port_tick(node_port *port);
+
+/*
+ * Closes connections with OVERLOADED: all that are not trusted, and a twentieth of the others, the
+ * newest first.
+ */
+void node_port_shed(node_port *port);
 
 /* The ctx it was made with. */
 void *node_port_ctx(const node_port *port);

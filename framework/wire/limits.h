@@ -12,7 +12,6 @@
 #define DURE_WIRE_LINK_STRANGER_MAX 4096u    /* bytes of a link frame before welcome */
 #define DURE_WIRE_DEPTH_MAX         32u      /* containers in containers */
 #define DURE_WIRE_ELEMENTS_MAX      65536u   /* of all containers of one message together */
-#define DURE_WIRE_FIRST_MESSAGE_MS  2000u    /* the first complete message of a client */
 #define DURE_WIRE_HANDSHAKE_MS      2000u    /* the handshake of a link, whole */
 
 #endif

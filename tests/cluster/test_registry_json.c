@@ -125,6 +125,16 @@ static void overrides_are_named_as_the_place(void)
     source.set_count = 0;
     source.env_set = ";heartbeat_ms=0";
     check_lines(&source, DURE_ERR_CONFIG, "DURE_SET: heartbeat_ms: 0 is below 50\n");
+    source.env_set = "shed_memory_percent=91";
+    check_lines(&source, DURE_ERR_CONFIG,
+                "DURE_SET: shed_memory_percent: must not be below login_memory_percent (92)\n");
+    source.env_set = "client_calls_burst=0";
+    check_lines(&source, DURE_ERR_CONFIG, "DURE_SET: client_calls_burst: 0 is below 1\n");
+    source.env_set = "connects_limit_loopback=3";
+    check_lines(&source, DURE_ERR_CONFIG,
+                "DURE_SET: connects_limit_loopback: expected true or false, got a number\n");
+    source.env_set = "roles.game.save_ms=1001";
+    check_lines(&source, DURE_ERR_CONFIG, "DURE_SET: roles.game.save_ms: 1001 is above 1000\n");
 }
 
 static void a_setting_may_be_overridden_where_none_was(void)

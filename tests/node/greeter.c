@@ -113,6 +113,7 @@ static void greeter_on_client_open(dure_node *node, uint64_t client, void *state
     DURE_ASSERT(client != 0);
     DURE_ASSERT(!dure_node_client_is_logged_in(node, client));
     self->opened++;
+    self->last_client = client;
 }
 
 static void greeter_on_client_close(dure_node *node, uint64_t client, dure_err cause, void *state)

@@ -14,6 +14,7 @@ typedef struct greeter {
     unsigned held_count;
     unsigned cancelled;
     unsigned opened;
+    uint64_t last_client; /* the last that opened */
     unsigned closed;
     dure_err close_cause; /* the last one */
     unsigned ticks;

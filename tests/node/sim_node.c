@@ -172,7 +172,7 @@ static void client_service_closed(dure_service *service, void *context)
     client->is_closed = true;
 }
 
-void sim_client_open(sim_client *client, sim_node *sim)
+void sim_client_dial(sim_client *client, sim_node *sim)
 {
     dure_service_config config;
     dure_client_service_config dial;
@@ -194,6 +194,11 @@ void sim_client_open(sim_client *client, sim_node *sim)
     DURE_REQUIRE_OK(dure_client_service_create(&config, &dial, &client->service));
     DURE_REQUIRE_OK(dure_service_start(client->service));
     sim_node_run(sim, SIM_ANSWER_MS);
+}
+
+void sim_client_open(sim_client *client, sim_node *sim)
+{
+    sim_client_dial(client, sim);
     DURE_REQUIRE(client->session != NULL);
 }
 

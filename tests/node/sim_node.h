@@ -49,6 +49,8 @@ typedef struct sim_client {
     bool is_closed;
 } sim_client;
 
+/* The same as open, where the node may have cut the connection already. */
+void sim_client_dial(sim_client *client, sim_node *sim);
 void sim_client_open(sim_client *client, sim_node *sim);
 void sim_client_close(sim_client *client);
 

@@ -231,6 +231,30 @@ static void stop_ends_the_node(void)
     real_close(&real);
 }
 
+/* More than admin_connections_max, which say nothing; who has the token gets in all the same. */
+static void silent_connections_do_not_hide_the_node(void)
+{
+    enum { HOGS = 70 };
+    real_node real;
+    char token[65];
+    dure_rpc_client *hogs[HOGS];
+    dure_rpc_answer answer;
+    real_open(&real);
+    for (size_t i = 0; i < HOGS; i++) {
+        hogs[i] = dial(&real, token);
+    }
+    dure_rpc_client *client = dial(&real, token);
+    DURE_REQUIRE_OK(ask(client, "auth", token, &answer));
+    DURE_REQUIRE_OK(ask(client, "status", NULL, &answer));
+    DURE_CHECK(answer_holds(&answer, "greeter-1"));
+    DURE_CHECK(dure_rpc_client_wait(hogs[0], ANSWER_MS) != DURE_OK); /* the oldest went */
+    for (size_t i = 0; i < HOGS; i++) {
+        dure_rpc_client_destroy(hogs[i]);
+    }
+    dure_rpc_client_destroy(client);
+    real_close(&real);
+}
+
 static void a_folder_in_use_is_refused(void)
 {
     real_node real;
@@ -250,4 +274,5 @@ static void a_folder_in_use_is_refused(void)
 
 DURE_SUITE(node_admin_posix, DURE_TEST(only_the_owner_may_read_the_token),
            DURE_TEST(who_has_the_token_may_ask), DURE_TEST(who_has_not_is_refused_and_cut),
-           DURE_TEST(stop_ends_the_node), DURE_TEST(a_folder_in_use_is_refused));
+           DURE_TEST(stop_ends_the_node), DURE_TEST(silent_connections_do_not_hide_the_node),
+           DURE_TEST(a_folder_in_use_is_refused));

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a client may take of a node: the cost of an attack falls on the connection it comes over,
+ * and a client that behaves keeps its answers meanwhile.
+ */
+#include "base/mem.h"
+#include "sim_node.h"
+
+#define CLIENTS 12u
+
+static void few_calls(dure_registry_settings *settings)
+{
+    settings->client_calls_per_s = 10;
+    settings->client_calls_burst = 20;
+}
+
+static void calls_beyond_the_rate_are_overloaded(void)
+{
+    sim_node sim;
+    sim_client flooder;
+    sim_client other;
+    sim_node_open(&sim, few_calls);
+    sim_client_open(&flooder, &sim);
+    sim_client_open(&other, &sim);
+    for (int i = 0; i < 20; i++) {
+        sim_client_ask(&flooder, "hello", "mina", 4);
+    }
+    sim_node_run(&sim, 20);
+    DURE_CHECK(!sim_client_saw(&flooder, "OVERLOADED"));
+    DURE_CHECK(sim_client_hears(&flooder, "hello", "mina", "OVERLOADED"));
+    DURE_CHECK(sim_client_hears(&other, "hello", "mina", "mina"));
+    sim_node_run(&sim, 1000);
+    DURE_CHECK(sim_client_hears(&flooder, "hello", "mina", "mina")); /* and it lives on */
+    sim_client_close(&flooder);
+    sim_client_close(&other);
+    sim_node_close(&sim);
+}
+
+static void few_connects(dure_registry_settings *settings)
+{
+    settings->connects_per_s = 1;
+    settings->connects_burst = 4;
+    settings->connects_limit_loopback = true;
+}
+
+static void few_connects_elsewhere(dure_registry_settings *settings)
+{
+    few_connects(settings);
+    settings->connects_limit_loopback = false;
+}
+
+static unsigned open_clients(sim_node *sim, sim_client clients[CLIENTS])
+{
+    unsigned alive = 0;
+    for (size_t i = 0; i < CLIENTS; i++) {
+        sim_client_dial(&clients[i], sim);
+    }
+    sim_node_run(sim, 50);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        alive += clients[i].session != NULL ? 1 : 0;
+    }
+    return alive;
+}
+
+static void close_clients(sim_client clients[CLIENTS])
+{
+    for (size_t i = 0; i < CLIENTS; i++) {
+        sim_client_close(&clients[i]);
+    }
+}
+
+static void an_address_that_connects_too_often_is_turned_away(void)
+{
+    sim_node sim;
+    sim_client clients[CLIENTS];
+    sim_client late;
+    sim_node_open(&sim, few_connects);
+    unsigned alive = open_clients(&sim, clients);
+    DURE_CHECK(alive >= 4 && alive < CLIENTS);
+    DURE_CHECK_EQ(dure_node_client_count(sim.node), alive);
+    sim_node_run(&sim, 1500);
+    sim_client_open(&late, &sim);
+    DURE_CHECK(sim_client_hears(&late, "hello", "mina", "mina"));
+    sim_client_close(&late);
+    close_clients(clients);
+    sim_node_close(&sim);
+}
+
+static void the_loopback_is_exempt_unless_it_is_said(void)
+{
+    sim_node sim;
+    sim_client clients[CLIENTS];
+    sim_node_open(&sim, few_connects_elsewhere);
+    DURE_CHECK_EQ(open_clients(&sim, clients), CLIENTS);
+    close_clients(clients);
+    sim_node_close(&sim);
+}
+
+static void a_message_must_end_within_its_time(void)
+{
+    static const char begun[] = "\x94\x00\x07\xa5hello\x91\xd9\xc8";
+    sim_node sim;
+    sim_client slow;
+    sim_client other;
+    sim_node_open(&sim, NULL);
+    sim_client_open(&slow, &sim);
+    sim_client_open(&other, &sim);
+    DURE_CHECK(sim_client_hears(&slow, "hello", "mina", "mina"));
+    DURE_CHECK(sim_client_hears(&other, "hello", "mina", "mina"));
+    sim_client_send(&slow, begun, sizeof begun - 1);
+    for (int second = 0; second < 9; second++) {
+        sim_client_send(&slow, "a", 1); /* a byte a second does not buy time */
+        sim_node_run(&sim, 1000);
+        DURE_CHECK(slow.session != NULL);
+    }
+    sim_node_run(&sim, 1500);
+    DURE_CHECK(slow.session == NULL);
+    DURE_CHECK(sim_client_saw(&slow, "SLOW"));
+    DURE_CHECK(sim_client_hears(&other, "hello", "mina", "mina"));
+    sim_client_close(&slow);
+    sim_client_close(&other);
+    sim_node_close(&sim);
+}
+
+/* Notifications of 64 KiB for the one client of the node, which does not read. */
+static void push_to_the_only_client(sim_node *sim, unsigned count)
+{
+    uint64_t id = sim->role->last_client;
+    uint8_t *bytes = dure_mem_alloc(65536);
+    DURE_REQUIRE(bytes != NULL);
+    memset(bytes, 0xc0, 65536);
+    bytes[0] = 0xdd; /* an array of nils */
+    bytes[1] = 0;
+    bytes[2] = 0;
+    bytes[3] = 0xff;
+    bytes[4] = 65536 - 5 - 0xff00;
+    for (unsigned i = 0; i < count; i++) {
+        dure_err err =
+            dure_node_client_notify(sim->node, id, dure_str_of("push"), (dure_slice){bytes, 65536});
+        (void)err; /* one that is cut meanwhile is what the test waits for */
+        sim_node_run(sim, 5);
+    }
+    dure_mem_free(bytes);
+}
+
+static void a_slow_reader_is_cut(void)
+{
+    static const struct {
+        unsigned pushes; /* of 64 KiB */
+        uint32_t stays_ms;
+        uint32_t gone_ms;
+    } rows[] = {{12, 3000, 6000}, {64, 0, 50}};
+    for (size_t i = 0; i < DURE_COUNT_OF(rows); i++) {
+        sim_node sim;
+        sim_client client;
+        sim_node_open(&sim, NULL);
+        sim_client_open(&client, &sim);
+        DURE_CHECK(sim_client_hears(&client, "enter", NULL, "\xc3"));
+        dure_session_pause_recv(client.session);
+        push_to_the_only_client(&sim, rows[i].pushes);
+        sim_node_run(&sim, rows[i].stays_ms);
+        DURE_CHECK_EQ(dure_node_client_count(sim.node), rows[i].stays_ms > 0 ? 1 : 0);
+        sim_node_run(&sim, rows[i].gone_ms);
+        DURE_CHECK_EQ(dure_node_client_count(sim.node), 0);
+        DURE_CHECK_ERR(sim.role->close_cause, DURE_ERR_SLOW);
+        sim_client_close(&client);
+        sim_node_close(&sim);
+    }
+}
+
+static void no_memory(dure_registry_settings *settings)
+{
+    settings->memory_limit_mib = 1; /* less than this program has */
+}
+
+static void no_logins(dure_registry_settings *settings)
+{
+    settings->memory_limit_mib = 16777216;
+    settings->login_memory_percent = 0; /* reached by whatever there is */
+}
+
+static void short_of_memory_nobody_new_is_served(void)
+{
+    sim_node sim;
+    sim_client client;
+    sim_node_open(&sim, no_logins);
+    sim_client_open(&client, &sim);
+    DURE_CHECK(sim_client_hears(&client, "enter", NULL, "\xc3"));
+    sim_node_run(&sim, 1500); /* now the node has looked */
+    sim_client stranger;
+    sim_client_open(&stranger, &sim);
+    DURE_CHECK(sim_client_hears(&stranger, "enter", NULL, "OVERLOADED"));
+    DURE_CHECK(sim_client_hears(&client, "secret", NULL, "forty-two"));
+    sim_client_close(&stranger);
+    sim_client_close(&client);
+    sim_node_close(&sim);
+}
+
+static void at_the_limit_of_memory_connections_go(void)
+{
+    sim_node sim;
+    sim_client clients[CLIENTS];
+    sim_node_open(&sim, no_memory);
+    (void)open_clients(&sim, clients);
+    sim_node_run(&sim, 1500);
+    DURE_CHECK_EQ(sim.role->opened, CLIENTS);
+    DURE_CHECK_EQ(dure_node_client_count(sim.node), 0); /* strangers all */
+    DURE_CHECK_ERR(sim.role->close_cause, DURE_ERR_OVERLOADED);
+    close_clients(clients);
+    sim_node_close(&sim);
+}
+
+/* Garbage, half messages and lengths that nobody sends; the other one's calls keep their answers.
+ */
+static void attackers_pay_themselves(void)
+{
+    static const struct {
+        const char *bytes;
+        size_t len;
+    } attacks[] = {
+        {"\xc1\xc1\xc1\xc1", 4},
+        {"\x94\x00", 2},
+        {"\xdd\xff\xff\xff\xff", 5},
+        {"\x94\x00\x01\xa1x\x91\xc6\x7f\xff\xff\xff", 11},
+        {"\x94\x00\x01\xdb\xff\xff\xff\xff", 8},
+        {"\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91", 17},
+    };
+    sim_node sim;
+    sim_client good;
+    sim_node_open(&sim, NULL);
+    sim_client_open(&good, &sim);
+    DURE_CHECK(sim_client_hears(&good, "enter", NULL, "\xc3"));
+    for (int round = 0; round < 60; round++) {
+        sim_client attackers[DURE_COUNT_OF(attacks)];
+        for (size_t i = 0; i < DURE_COUNT_OF(attacks); i++) {
+            sim_client_open(&attackers[i], &sim);
+            sim_client_send(&attackers[i], attacks[i].bytes, attacks[i].len);
+        }
+        DURE_CHECK(sim_client_hears(&good, "secret", NULL, "forty-two"));
+        for (size_t i = 0; i < DURE_COUNT_OF(attacks); i++) {
+            sim_client_close(&attackers[i]);
+        }
+    }
+    DURE_CHECK(sim_client_hears(&good, "secret", NULL, "forty-two"));
+    DURE_CHECK_EQ(dure_node_client_count(sim.node), 1);
+    sim_client_close(&good);
+    sim_node_close(&sim);
+}
+
+DURE_SUITE(node_limits, DURE_TEST(calls_beyond_the_rate_are_overloaded),
+           DURE_TEST(an_address_that_connects_too_often_is_turned_away),
+           DURE_TEST(the_loopback_is_exempt_unless_it_is_said),
+           DURE_TEST(a_message_must_end_within_its_time), DURE_TEST(a_slow_reader_is_cut),
+           DURE_TEST(short_of_memory_nobody_new_is_served),
+           DURE_TEST(at_the_limit_of_memory_connections_go), DURE_TEST(attackers_pay_themselves));
