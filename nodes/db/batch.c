@@ -136,11 +136,14 @@ static void batch_done(dure_node *node, void *ctx)
     batch_start(batch);
 }
 
-static void batch_refuse_waiting(db_batch *batch)
+static void batch_refuse_waiting(db_batch *batch, dure_err err, const char *text)
 {
     db_op *op;
     while ((op = op_list_pop(&batch->waiting)) != NULL) {
-        dure_request_fail(op->request, DURE_ERR_NO_MEMORY, "out of memory");
+        dure_request_fail(op->request, err, "%s", text);
+        if (op->fini != NULL) {
+            op->fini(op);
+        }
         dure_mem_free(op);
     }
 }
@@ -148,6 +151,11 @@ static void batch_refuse_waiting(db_batch *batch)
 static void batch_start(db_batch *batch)
 {
     if (batch->is_running || batch->waiting.count == 0) {
+        return;
+    }
+    if (db_store_is_broken(batch->store)) {
+        /* Nothing is tried on a disk that has lost something: the node is on its way to its end. */
+        batch_refuse_waiting(batch, DURE_ERR_UNAVAILABLE, "the storage broke, nothing was begun");
         return;
     }
     while (batch->waiting.count > 0 && batch->running.count < batch->ops_max) {
@@ -160,7 +168,7 @@ static void batch_start(db_batch *batch)
         while ((op = op_list_pop(&batch->running)) != NULL) {
             op_list_push(&batch->waiting, op);
         }
-        batch_refuse_waiting(batch);
+        batch_refuse_waiting(batch, DURE_ERR_OVERLOADED, "out of memory");
     }
 }
 

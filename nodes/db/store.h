@@ -49,8 +49,9 @@ typedef struct db_session {
 
 /*
  * Opens or makes the file (":memory:" for one without a file) and brings its schema up to date.
- * Fails: STORAGE; why is a sentence with the path and what SQLite said. A file that is newer,
- * corrupt or no database of ours is left as it was.
+ * Fails: STORAGE; why is a sentence with the path, what was found and what to do. A file that is
+ * newer, damaged, locked or no database of ours is left as it was, its -wal too. Every page is
+ * looked at (PRAGMA quick_check), about a second a gigabyte.
  */
 DURE_CHECKED dure_err db_store_open(const char *path, db_store **out_store, char *why,
                                     size_t why_size);
