@@ -1,5 +1,5 @@
 #!/bin/bash
-# Players play on real processes while nodes are killed and stopped; afterwards what they were told
+# Players play on real processes that are killed, stopped and cut off; afterwards what they were told
 # is compared with what is on disk. tools/soak.sh --help
 set -euo pipefail
 cd "$(dirname "$0")/.."

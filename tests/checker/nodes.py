@@ -14,8 +14,11 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "cluster_process"))
 import cluster  # noqa: E402
+from relays import Relays  # noqa: E402
 
 NODES = ("gateway-1", "gateway-2", "game-1", "game-2", "db-1")
+LINKS = tuple((dialer, listener) for dialer in NODES for listener in NODES
+              if (dialer[:-2], listener[:-2]) in (("gateway", "game"), ("game", "db")))
 LEASE_MS = 1000
 RESUME_MS = 4000
 
@@ -24,7 +27,7 @@ class Nodes(cluster.Cluster):
     def __init__(self, bin_folder, programs=None):
         super().__init__(bin_folder)
         cluster.NODES.update({"gateway-2": "dure-gateway", **(programs or {})})
-        ports = cluster.free_ports(len(NODES) + 2)
+        ports = cluster.free_ports(len(NODES) + 2 + len(LINKS))
         self.ports = {"gateway-1": ports[-1], "gateway-2": ports[-2]}
         self.config = os.path.join(self.data, "cluster.json")
         text = {"cluster": "soak", "data": self.data, "roles": {
@@ -39,9 +42,21 @@ class Nodes(cluster.Cluster):
         with open(self.config, "w") as file:
             json.dump(text, file, indent=1)
         del self.environment["DURE_SET"]
+        at = dict(zip(NODES, ports))
+        self.relay_ports = dict(zip(LINKS, ports[len(NODES):]))
+        self.relays = Relays({link: (port, at[link[1]]) for link, port in self.relay_ports.items()})
 
     def start_all(self, order=NODES):
         super().start_all(order)
+
+    def start(self, node):
+        """Each node finds those that it dials behind the relays of its links."""
+        own = self.environment
+        sets = ["nodes[%d].link_port=%d" % (NODES.index(link[1]), port) for link, port in self.relay_ports.items()
+                if link[0] == node]
+        self.environment = dict(own, DURE_SET=";".join(sets))
+        super().start(node)
+        self.environment = own
 
     def dead(self):
         """Nodes that have ended without being told to: (node, exit code)."""
@@ -88,37 +103,52 @@ class Nodes(cluster.Cluster):
             if process.poll() is None:
                 process.kill()
                 process.wait(10)
+        self.relays.close()
         self.log.close()
         if not keep:
             shutil.rmtree(self.data, ignore_errors=True)
 
 
+NODE_FAULTS = {"kill": (5, 0.05, 2.0), "stop": (2, 0.1, 0.7), "pause": (3, 1.3, 3.0), "silence": (1, 7.0, 12.0)}
+LINK_FAULTS = {"cut": (2, 0.3, 4.0), "cut_there": (1, 0.3, 12.0), "cut_back": (1, 0.3, 12.0), "delay": (1, 1.0, 4.0),
+               "reset": (2, 0.05, 0.3)}
+
+
 def plan(seed, seconds):
-    """The faults of a run, from its seed: [{at, kind, node, for}], one after the other, now and then two at once."""
+    """The faults of a run, from its seed: [{at, kind, on, for}], one after the other, now and then two at once. `on` is
+    the node, or the two of a link."""
     chance = random.Random("faults:%d" % seed)
+    kinds = {**NODE_FAULTS, **LINK_FAULTS}
     found, at = [], 2.0
     while True:
         at += chance.uniform(0.5, 6.0)
-        kind = chance.choices(("kill", "stop", "pause", "silence"), (5, 2, 3, 1 if seconds >= 60 else 0))[0]
-        last = {"kill": chance.uniform(0.05, 2.0), "stop": chance.uniform(0.1, 0.7),
-                "pause": chance.uniform(1.3, 3.0), "silence": chance.uniform(7.0, 12.0)}[kind]
+        kind = chance.choices(list(kinds), [0 if seconds < 60 and name == "silence" else weight
+                                            for name, (weight, _, _) in kinds.items()])[0]
+        last = chance.uniform(*kinds[kind][1:])
         if at + last > seconds - 1:
             return found
-        nodes = chance.sample(NODES, 2 if chance.random() < 0.2 else 1)
-        found += [{"at": round(at, 2), "kind": kind, "node": node, "for": round(last, 2)} for node in nodes]
+        places = [[name] for name in NODES] if kind in NODE_FAULTS else [list(link) for link in LINKS]
+        for place in chance.sample(places, 2 if chance.random() < 0.2 else 1):
+            found.append({"at": round(at, 2), "kind": kind, "on": place, "for": round(last, 2)})
         at += last
 
 
 def begin(nodes, fault):
-    if fault["kind"] == "kill":
-        nodes.kill(fault["node"])
-        del nodes.processes[fault["node"]]
+    node = fault["on"][0]
+    if fault["kind"] in LINK_FAULTS:
+        nodes.relays.set(tuple(fault["on"]), fault["kind"])
+    elif fault["kind"] == "kill":
+        nodes.kill(node)
+        del nodes.processes[node]
     else:
-        nodes.processes[fault["node"]].send_signal(signal.SIGSTOP)
+        nodes.processes[node].send_signal(signal.SIGSTOP)
 
 
 def end(nodes, fault):
-    if fault["kind"] == "kill":
-        nodes.start(fault["node"])
+    node = fault["on"][0]
+    if fault["kind"] in LINK_FAULTS:
+        nodes.relays.set(tuple(fault["on"]), None)
+    elif fault["kind"] == "kill":
+        nodes.start(node)
     else:
-        nodes.processes[fault["node"]].send_signal(signal.SIGCONT)
+        nodes.processes[node].send_signal(signal.SIGCONT)

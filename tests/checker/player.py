@@ -34,6 +34,8 @@ class Connection:
         self._reader, self._writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), 3)
         self.is_open = True
         self._task = asyncio.create_task(self._read())
+        self.player.world.readers.add(self._task)  # the loop itself holds no task
+        self._task.add_done_callback(self.player.world.readers.discard)
 
     async def _read(self):
         unpacker = msgpack.Unpacker(raw=False, strict_map_key=False)

@@ -13,6 +13,7 @@ SAVED_SECONDS = 1.0  # a move is on disk so soon
 SLACK = 1.5  # of a busy machine, on top of each promised time
 BACK_SECONDS = 5.0  # after a node's return calls work again
 ANSWER_SECONDS = 5.0  # the longest call
+NOT_WORKING = ("UNAVAILABLE", "DEADLINE", "INTERNAL", "OUTCOME_UNKNOWN", "NOT_SENT", "STORAGE", "OVERLOADED")
 OF_A_PLAYER = ("move", "chat", "give", "join", "whoami", "inventory")
 
 
@@ -34,6 +35,7 @@ class Run:
         self.lines = lines
         ends = {line["id"]: line for line in self.of("end")}
         self.calls = [Call(line, ends.get(line["id"])) for line in self.of("intent")]
+        self.faults = self.of("fault")
         final = self.of("final")
         self.final = final[-1] if final else None
 
@@ -43,7 +45,7 @@ class Run:
     def is_quiet(self, since, until, node=None, grace=BACK_SECONDS):
         """Whether no fault (of that node) touches this time, nor the moment that its effects last."""
         return not any(fault["t"] < until and since < fault["until"] + grace
-                       for fault in self.of("fault") if node in (None, fault["node"]))
+                       for fault in self.faults if node is None or fault["on"] == [node])
 
     def ok(self, *methods):
         return [call for call in self.calls if call.outcome == "ok" and call.method in methods]
@@ -284,6 +286,15 @@ def ended_once(run):
             yield story("a call of %s was open for %.1f s" % (call.player, took), *call.lines(), players=(call.player,))
 
 
+def back(run):
+    """Some seconds after the last fault every call works again, in the session that there is."""
+    for call in run.calls:
+        if call.outcome != "ok" and isinstance(call.result, list) and call.result[1] in NOT_WORKING and \
+                run.is_quiet(call.sent, call.told, grace=BACK_SECONDS + SLACK):
+            yield story("%s got %s although nothing is wrong" % (call.player, call.result[1]), *call.lines(),
+                        players=(call.player,))
+
+
 def links(run):
     """At most one link a pair of nodes."""
     for line in run.of("status"):
@@ -307,7 +318,7 @@ def nodes(run):
 
 
 RULES = (acknowledged_writes, once, accounts, money, order, one_session, tokens, owners, saved_moves, rooms, ended_once,
-         links, nodes)
+         back, links, nodes)
 
 
 def check(lines):

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Players play while nodes are killed and stopped; afterwards their journal and the database are compared."""
+"""Players play while nodes are killed, stopped and cut off; afterwards their journal and the database are compared."""
 
 import argparse
 import asyncio
@@ -34,6 +34,7 @@ class World:
         self.faults = 0
         self.is_over = False
         self.disturbed = set()
+        self.readers = set()
         self._numbers = collections.Counter()
 
     def next(self, what):
@@ -51,8 +52,8 @@ class World:
 
 async def one_fault(world, fault):
     loop = asyncio.get_running_loop()
-    node = fault["node"]
-    world.disturbed.add(node)
+    on = set(fault["on"])
+    world.disturbed |= on
     since = time.monotonic()
     try:
         await loop.run_in_executor(None, cluster_nodes.begin, world.nodes, fault)
@@ -62,9 +63,9 @@ async def one_fault(world, fault):
     except (KeyError, ProcessLookupError):
         pass  # it has ended by itself, which is told elsewhere
     finally:
-        world.disturbed.discard(node)
+        world.disturbed -= on
         until = time.monotonic()
-        world.journal.note("fault", kind=fault["kind"], node=node, t=since, until=until)
+        world.journal.note("fault", kind=fault["kind"], on=fault["on"], t=since, until=until)
 
 
 async def drive(world, plan, started):
@@ -220,7 +221,7 @@ def main(arguments):
         return verdict(options, broken)
     plan = cluster_nodes.plan(options.seed, options.seconds)
     for fault in plan:
-        print("%(at)7.2f s  %(kind)-7s %(node)s for %(for).2f s" % fault, file=out)
+        print("%(at)7.2f s  %(kind)-9s %(place)s for %(for).2f s" % dict(fault, place=" - ".join(fault["on"])), file=out)
     if options.plan:
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(70))

@@ -49,7 +49,7 @@ class Story:
                 self.keys.append(["ann", key, "ben", "gold", count, self.gold["ann"]])
         result = result or {"balance": self.gold["ann"]}
         if outcome == "error":
-            result = [8, "UNAVAILABLE", "no"]
+            result = [6, "NOT_ENOUGH", "no"]
         self.call("ann", "give", ["ben", "gold", count] + ([key] if key else []), result, outcome)
 
     def move(self, number, outcome="ok"):
@@ -80,7 +80,7 @@ class EachRule(unittest.TestCase):
         story.give(key="k3", outcome="unknown", is_done=False)
         story.give(outcome="unknown")
         story.give(outcome="unknown", is_done=False)
-        story.give(outcome="error", is_done=False)
+        story.call("ann", "give", ["ben", "gold", 500], [6, "NOT_ENOUGH", "no"], "error")
         story.move(1)
         story.rows["ann"][2] = 1
         story.call("ann", "join", ["hall"], {"room": "hall", "players": ["ann"]})
@@ -207,7 +207,7 @@ class EachRule(unittest.TestCase):
 
     def test_a_move_before_a_fault_may_be_lost(self):
         self.story.move(1)
-        self.story.line("fault", kind="kill", node="game-1", until=self.story.t + 1)
+        self.story.line("fault", kind="kill", on=["game-1"], until=self.story.t + 1)
         self.expect()
 
     def test_a_place_that_goes_back_is_found(self):
@@ -237,9 +237,16 @@ class EachRule(unittest.TestCase):
         self.expect("ended_once")
 
     def test_a_call_through_a_gateway_that_stood_still_may_take_long(self):
-        self.story.line("fault", kind="pause", node="gateway-1", until=self.story.t + 7)
+        self.story.line("fault", kind="pause", on=["gateway-1"], until=self.story.t + 7)
         self.story.call("ann", "whoami", [], {}, took=8)
         self.expect()
+
+    def test_a_call_that_fails_long_after_the_last_fault_is_found(self):
+        self.story.line("fault", kind="kill", on=["game-1"], until=self.story.t + 1)
+        self.story.call("ann", "whoami", [], [8, "UNAVAILABLE", "no"], "error")
+        self.story.t += 10
+        self.story.call("ann", "whoami", [], [8, "UNAVAILABLE", "no"], "error")
+        self.expect("back")
 
     def test_a_second_link_is_found(self):
         self.story.line("status", node="game-1", peers=[{"id": "db-1", "state": "UP"}, {"id": "db-1", "state": "UP"}])
