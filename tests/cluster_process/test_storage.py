@@ -1,0 +1,130 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""A db node on a disk that is full, slow and broken by turns, and the cluster around it.
+
+usage: test_storage.py BIN_FOLDER FAULTY_DB"""
+
+import os
+import sys
+import threading
+import time
+
+from cluster import NODES, run
+from rpc_py import Client, RpcError, until_true
+
+FAULTY_DB = os.path.abspath(sys.argv[2])
+
+
+def check(what, got, expected):
+    if got != expected:
+        raise AssertionError("%s: got %r, expected %r" % (what, got, expected))
+
+
+class Disk:
+    """What the db node's disk obeys from its next write on."""
+
+    def __init__(self, cluster):
+        self.path = os.path.join(cluster.data, "disk")
+        cluster.environment["DURE_TEST_DISK"] = self.path
+        self.order("none")
+
+    def order(self, what):
+        with open(self.path + ".new", "w") as file:
+            file.write(what)
+        os.replace(self.path + ".new", self.path)
+
+
+def full(disk, alice, port):
+    """STORAGE, with the reason; reading goes on; when there is room again so does writing."""
+    disk.order("full")
+    for i in range(3):
+        try:
+            alice.call("give", "bob", "gold", 1, "full-%d" % i)
+            raise AssertionError("a gift was acknowledged on a full disk")
+        except RpcError as error:
+            check("error", error.name, "STORAGE")
+            assert "the disk is full" in error.text, error.text
+    check("reading", alice.call("inventory"), {"gold": 100})
+    stranger = Client(port)
+    check("login", stranger.error("login", "carol"), "STORAGE")
+    disk.order("none")
+    check("login", stranger.call("login", "carol")["player"], "carol")
+    check("a gift", alice.call("give", "bob", "gold", 1, "full-0"), {"balance": 99})
+    stranger.close()
+
+
+def slow(cluster, disk, alice):
+    """An fsync of three seconds, with a heartbeat of 200 ms and peers that are down after a second."""
+    lost = cluster.log_text().count("LINK_DOWN")
+    given = []
+    disk.order("slow")
+    began = time.monotonic()
+    giver = threading.Thread(target=lambda: given.append(alice.call("give", "bob", "gold", 1, "slow")))
+    giver.start()
+    looks = 0
+    while giver.is_alive() and looks < 200:
+        began_look = time.monotonic()
+        assert cluster.is_linked(), "a link went down while the disk was slow"
+        took = time.monotonic() - began_look
+        assert took < 2, "status took %g s" % took
+        looks += 1
+        giver.join(0.1)
+    disk.order("none")
+    giver.join(30)
+    check("the gift", given, [{"balance": 98}])
+    assert time.monotonic() - began >= 3, "the disk was not slow"
+    assert looks >= 5, looks
+    check("links lost", cluster.log_text().count("LINK_DOWN"), lost)
+
+
+def broken(cluster, disk, alice, port):
+    """Not acknowledged, and the node has ended with 1; with a disk that works it is as before."""
+    disk.order("broken")
+    name = alice.error("give", "bob", "gold", 1, "broken")
+    assert name in ("OUTCOME_UNKNOWN", "UNAVAILABLE"), name
+    check("exit code", cluster.processes["db-1"].wait(20), 1)
+    assert "NODE_FAILED" in cluster.log_text()
+    assert alice.error("inventory") in ("UNAVAILABLE", "NOT_SENT")
+    disk.order("none")
+    cluster.start("db-1")
+    until_true("the db node is back", lambda: alice.call("inventory"), 20)
+    check("once", alice.call("give", "bob", "gold", 1, "broken"), {"balance": 97})
+    check("afterwards", alice.call("inventory"), {"gold": 97})
+
+
+def refused(cluster):
+    """A damaged file: the node ends and names it; the file is as it was."""
+    cluster.stop("db-1")
+    path = os.path.join(cluster.data, "db-1", "dure.sqlite")
+    with open(path, "r+b") as file:
+        file.seek(4096)
+        file.write(b"Z" * 64)
+    with open(path, "rb") as file:
+        before = file.read()
+    cluster.start("db-1")
+    check("exit code", cluster.processes["db-1"].wait(20), 1)
+    with open(path, "rb") as file:
+        check("the file", file.read() == before, True)
+    log = cluster.log_text()
+    assert "STORE_REFUSED" in log and path in log and "it is damaged" in log, log[-1000:]
+    check("mode of the folder", os.stat(os.path.dirname(path)).st_mode & 0o777, 0o700)
+
+
+def story(cluster):
+    disk = Disk(cluster)
+    cluster.environment["DURE_SET"] += ";heartbeat_ms=200;peer_timeout_ms=1000;call_deadline_ms=15000"
+    NODES["db-1"] = FAULTY_DB
+    cluster.start_all()
+    port = cluster.client_port
+    alice = Client(port, timeout=20)
+    bob = Client(port, timeout=20)
+    alice.call("login", "alice")
+    bob.call("login", "bob")
+    full(disk, alice, port)
+    slow(cluster, disk, alice)
+    broken(cluster, disk, alice, port)
+    refused(cluster)
+
+
+if __name__ == "__main__":
+    sys.exit(run(story, os.path.abspath(sys.argv[1])))
