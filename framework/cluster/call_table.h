@@ -14,7 +14,8 @@
 #include "cluster/deadline.h"
 #include "cluster/rpc.h"
 
-#define DURE_CALL_RESULT_MAX 1048576u /* bytes of an answer kept until it is told */
+#define DURE_CALL_RESULT_MAX                                                                       \
+    268435456u /* bytes of an answer kept until it is told; body_max_bytes holds before */
 
 typedef struct dure_call {
     dure_list node; /* of its peer's calls, of the ended ones, or of the free ones */

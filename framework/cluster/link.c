@@ -134,9 +134,10 @@ static void fill_service_config(dure_links *links, dure_service_config *config)
     config->cores = &links->core;
     config->core_count = 1;
     config->sessions_max = links->link_count * 4 + 64; /* each peer, its successors, strangers */
-    config->send_queue_max = DURE_LINK_QUEUE_MAX_BYTES;
+    config->send_queue_max = links->settings->link_queue_max_bytes + DURE_LINK_CONTROL_BYTES;
     config->recv_rest_max = DURE_WIRE_LINK_FRAME_MAX;
     config->close_ms = DURE_LINK_CLOSE_MS;
+    config->write_stall_ms = links->settings->write_stall_ms;
     config->user_timeout_ms = 10000;
 }
 
@@ -343,9 +344,22 @@ uint32_t dure_link_index(const dure_link *link)
     return link->index;
 }
 
+uint64_t dure_link_incarnation(const dure_link *link)
+{
+    return link->incarnation;
+}
+
 void dure_links_counters_of(const dure_links *links, dure_links_counters *out_counters)
 {
     *out_counters = links->counters;
+    out_counters->joining_bytes = links->joining_bytes;
+    for (uint32_t i = 0; i < links->link_count; i++) {
+        const dure_link_conn *conn = links->links[i].conn;
+        if (conn != NULL) {
+            dure_link_conn_count(conn, out_counters);
+            out_counters->queued_bytes += dure_link_lanes_queued(&conn->lanes);
+        }
+    }
 }
 
 bool dure_links_may_log(dure_links *links)
@@ -361,32 +375,69 @@ bool dure_links_may_log(dure_links *links)
 
 /* ---- sending ---- */
 
+/* A cancel whose request has not left needs none to leave either. */
+static bool is_taken_back(dure_link_conn *conn, dure_slice frame)
+{
+    dure_frame split;
+    return dure_frame_split(frame, &split) == DURE_OK && split.kind == DURE_FRAME_CANCEL &&
+           dure_link_lanes_cancel(&conn->lanes, split.id);
+}
+
+/* Small work is held to what waits in its own way: a large body before it is none of it. */
+static bool is_past_high(const dure_link_conn *conn, size_t more)
+{
+    const bool is_small = more <= DURE_LANES_PART_BYTES;
+    const size_t queued = is_small ? dure_link_lanes_small_queued(&conn->lanes)
+                                   : dure_link_lanes_queued(&conn->lanes);
+    return queued > conn->links->settings->link_queue_high_bytes;
+}
+
+static dure_err check_queue(dure_link_conn *conn, size_t more, bool is_new_work)
+{
+    dure_links *links = conn->links;
+    const size_t queued = dure_link_lanes_queued(&conn->lanes);
+    const bool is_full = queued + more > links->settings->link_queue_max_bytes;
+    if (is_full && !is_new_work) {
+        links->counters.slow++; /* an answer may not be lost silently */
+        dure_link_conn_cut_later(conn, DURE_ERR_SLOW);
+        return DURE_ERR_OVERLOADED;
+    }
+    if (is_full || (is_new_work && is_past_high(conn, more))) {
+        links->counters.overloaded++;
+        return DURE_ERR_OVERLOADED;
+    }
+    return DURE_OK;
+}
+
 dure_err dure_link_send(dure_link *link, dure_slice frame, bool is_new_work, uint64_t *out_end)
 {
     dure_link_conn *conn = link->conn;
     if (conn == NULL || conn->cut_cause != DURE_OK) {
         return DURE_ERR_STATE;
     }
-    if (is_new_work &&
-        dure_session_send_queue_bytes(conn->session) + frame.len > DURE_LINK_QUEUE_HIGH_BYTES) {
-        return DURE_ERR_OVERLOADED;
+    if (is_taken_back(conn, frame)) {
+        return DURE_OK;
     }
-    dure_err err = dure_link_conn_send(conn, frame);
-    if (err == DURE_OK) {
-        *out_end = conn->queued_bytes;
-    } else if (err == DURE_ERR_OVERLOADED && !is_new_work) {
-        /* An answer may not be lost silently. Cut later: our caller stands in the middle of it. */
-        conn->cut_cause = DURE_ERR_SLOW;
-        if (dure_deadline_set(link->links->deadlines, &conn->deadline, 0) != DURE_OK) {
-            conn->cut_cause = DURE_OK; /* the caller's deadline will tell it */
-        }
+    dure_err err = check_queue(conn, frame.len, is_new_work);
+    if (err != DURE_OK) {
+        return err;
     }
-    return err;
+    const uint64_t now_ms = dure_iocp_core_now_ms(link->links->core);
+    err = dure_link_lanes_add(&conn->lanes, frame, now_ms, out_end);
+    if (err != DURE_OK) {
+        return err;
+    }
+    err = dure_link_lanes_pump(&conn->lanes, now_ms, false);
+    if (err != DURE_OK) {
+        dure_link_conn_cut_later(conn, err); /* the frame waits; the end tells what became of it */
+    }
+    return DURE_OK;
 }
 
 bool dure_link_may_have_left(const dure_link *link, uint64_t end)
 {
-    return end <= link->handed_bytes;
+    DURE_ASSERT(link->ended != NULL);
+    return dure_link_lanes_has_left(&link->ended->lanes, end, link->handed_bytes);
 }
 
 /* ---- which connection stays ---- */
@@ -428,6 +479,7 @@ void dure_link_set_up(dure_link *link, dure_link_conn *conn)
     DURE_ASSERT(link->conn == NULL);
     link->conn = conn;
     link->was_up = true;
+    link->incarnation = conn->incarnation;
     links->counters.up++;
     dure_deadline_clear(links->deadlines, &link->redial);
     dure_backoff_reset(&link->backoff);
@@ -444,13 +496,16 @@ void dure_link_set_down(dure_link *link, dure_link_conn *conn, dure_err cause)
     dure_links *links = link->links;
     DURE_ASSERT(link->conn == conn);
     link->conn = NULL;
+    link->ended = conn;
     link->handed_bytes =
-        conn->is_flushed ? conn->queued_bytes : dure_session_handed_bytes(conn->session);
+        conn->is_flushed ? conn->lanes.session_bytes : dure_session_handed_bytes(conn->session);
+    dure_link_conn_count(conn, &links->counters);
     links->counters.down++;
     dure_log_write(log_of(links), DURE_LOG_INFO, TOPIC, "LINK_DOWN", "peer=%s cause=%s",
                    link->node->id, dure_err_name(cause));
     dial_later(link, cause);
     links->handlers->on_down(links->ctx, link, cause);
+    link->ended = NULL;
 }
 
 /* ---- dialling ---- */

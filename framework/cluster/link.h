@@ -20,10 +20,6 @@
 typedef struct dure_link dure_link;
 typedef struct dure_links dure_links;
 
-/* Past it new work is refused as OVERLOADED; past the second the link is cut as SLOW. */
-#define DURE_LINK_QUEUE_HIGH_BYTES (8u * 1024u * 1024u)
-#define DURE_LINK_QUEUE_MAX_BYTES  (32u * 1024u * 1024u)
-
 typedef struct dure_links_handlers {
     void (*on_up)(void *ctx, dure_link *link);
     /* Once for each on_up, when nothing can be sent or will come any more. */
@@ -78,8 +74,9 @@ dure_link *dure_links_at(const dure_links *links, uint32_t node);
 /* ---- one link ---- */
 
 /*
- * Queues a whole frame. is_new_work: a call or notify, held to the lower mark. out_end: where it
- * ends in the bytes of this connection, for dure_link_may_have_left.
+ * Queues a whole frame, of any length up to body_max_bytes; a body over 32 KiB leaves as parts.
+ * is_new_work: a call or notify, held to link_queue_high_bytes. out_end: a mark for
+ * dure_link_may_have_left. A cancel takes back a request that waits still, or the rest of it.
  * Fails: STATE (not up), OVERLOADED, NO_MEMORY; nothing was queued. An answer that finds no room
  *        cuts the link as SLOW, later.
  */
@@ -87,8 +84,8 @@ DURE_CHECKED dure_err dure_link_send(dure_link *link, dure_slice frame, bool is_
                                      uint64_t *out_end);
 
 /*
- * Whether the last bytes of a frame that ended at `end` were given to the system, so that the peer
- * may have it. For on_down.
+ * Whether the last bytes of the frame with this mark were given to the system, so that the peer may
+ * have it whole. In on_down only.
  */
 bool dure_link_may_have_left(const dure_link *link, uint64_t end);
 
@@ -97,6 +94,8 @@ bool dure_link_is_up(const dure_link *link);
 /* Whether it has ever been up. */
 bool dure_link_was_up(const dure_link *link);
 const dure_registry_node *dure_link_node(const dure_link *link);
+/* Of the peer's process that the link leads or last led to; 0: it has never been up. */
+uint64_t dure_link_incarnation(const dure_link *link);
 /* The peer's index in the registry. */
 uint32_t dure_link_index(const dure_link *link);
 
@@ -104,11 +103,18 @@ typedef struct dure_links_counters {
     uint64_t up;
     uint64_t down;
     uint64_t dial_failed;
-    uint64_t refused;  /* handshakes that ended without a link */
-    uint64_t replaced; /* connections that gave way to another of the same link */
+    uint64_t refused;    /* handshakes that ended without a link */
+    uint64_t replaced;   /* connections that gave way to another of the same link */
+    uint64_t overloaded; /* calls and notifies that found a link's queue too long */
+    uint64_t slow;       /* links that were cut because their queue grew past its end */
+    uint64_t parts_sent; /* pieces of large bodies */
+    uint64_t parts_heard;
+    uint64_t bodies_dropped; /* large requests that were given up before their last part left */
+    uint64_t queued_bytes;   /* that wait on all links now */
+    uint64_t joining_bytes;  /* announced by large bodies that are not whole yet, now */
 } dure_links_counters;
 
-/* How often links stood, were refused or replaced. Thread: owner. */
+/* How often links stood, were refused or replaced, and what waits on them. Thread: owner. */
 void dure_links_counters_of(const dure_links *links, dure_links_counters *out_counters);
 
 #endif

@@ -65,6 +65,9 @@ static dure_link_conn *conn_create(dure_links *links, dure_session *session, dur
     conn->is_dialled = link != NULL;
     conn->state = DURE_LINK_CONN_HANDSHAKE;
     dure_hello_init(conn->hello, &links->self, link != NULL ? link->node : NULL, nonce);
+    dure_link_lanes_init(&conn->lanes, session, links->settings->link_queue_max_bytes);
+    dure_link_parts_init(&conn->parts, links->settings->body_max_bytes, &links->joining_bytes,
+                         (uint64_t)links->settings->body_max_bytes * DURE_LINK_JOINING_BODIES);
     dure_deadline_init(&conn->deadline, conn_deadline);
     dure_deadline_init(&conn->probe, conn_probe_silent);
     dure_list_init(&conn->node);
@@ -86,25 +89,18 @@ static void conn_destroy(dure_link_conn *conn)
     DURE_ASSERT(conn->state == DURE_LINK_CONN_ENDED);
     dure_list_remove(&conn->node);
     conn_drop_hello(conn);
+    dure_link_lanes_fini(&conn->lanes);
+    dure_link_parts_fini(&conn->parts);
     dure_mem_free(conn);
 }
 
 /* ---- sending ---- */
 
-dure_err dure_link_conn_send(dure_link_conn *conn, dure_slice frame)
-{
-    const dure_err err = dure_session_send(conn->session, frame.data, frame.len);
-    if (err == DURE_OK) {
-        conn->queued_bytes += frame.len;
-    }
-    return err;
-}
-
 static dure_err conn_send_out(dure_link_conn *conn)
 {
     const dure_buf *out = &conn->links->out;
     const dure_slice bytes = {out->data, out->len};
-    return out->len == 0 ? DURE_OK : dure_link_conn_send(conn, bytes);
+    return out->len == 0 ? DURE_OK : dure_link_lanes_control(&conn->lanes, bytes);
 }
 
 static void conn_send_u64(dure_link_conn *conn, dure_frame_kind kind, uint64_t value)
@@ -215,6 +211,34 @@ static void conn_finish(dure_link_conn *conn, dure_err cause, const char *text)
     conn_leave_probe(conn);
 }
 
+/* What waits in the lanes leaves before the goodbye; what cannot has not left. */
+static void conn_flush(dure_link_conn *conn)
+{
+    if (conn->state == DURE_LINK_CONN_UP) {
+        const dure_err err =
+            dure_link_lanes_pump(&conn->lanes, dure_iocp_core_now_ms(conn->links->core), true);
+        (void)err;
+    }
+}
+
+void dure_link_conn_cut_later(dure_link_conn *conn, dure_err cause)
+{
+    if (conn->state != DURE_LINK_CONN_UP || conn->cut_cause != DURE_OK) {
+        return;
+    }
+    conn->cut_cause = cause;
+    if (dure_deadline_set(conn->links->deadlines, &conn->deadline, 0) != DURE_OK) {
+        conn->cut_cause = DURE_OK; /* the next failure, or silence, ends it */
+    }
+}
+
+void dure_link_conn_count(const dure_link_conn *conn, dure_links_counters *counters)
+{
+    counters->parts_sent += conn->lanes.counters.parts_sent;
+    counters->bodies_dropped += conn->lanes.counters.bodies_dropped;
+    counters->parts_heard += conn->parts.parts_heard;
+}
+
 void dure_link_conn_end(dure_link_conn *conn, dure_err cause, const char *text, bool is_cut)
 {
     DURE_ASSERT(cause != DURE_OK);
@@ -224,6 +248,7 @@ void dure_link_conn_end(dure_link_conn *conn, dure_err cause, const char *text, 
     if (is_cut) {
         dure_session_abort(conn->session, cause);
     } else {
+        conn_flush(conn);
         conn_say_goodbye(conn, cause, text);
         /* What is queued still leaves, so nothing of it can be called unsent. */
         conn->is_flushed = true;
@@ -447,9 +472,36 @@ static void conn_on_ping(dure_link_conn *conn, const dure_frame *frame)
     }
 }
 
+/* Not OK: the peer broke the protocol. */
+static dure_err conn_on_call_frame(dure_link_conn *conn, const dure_frame *frame)
+{
+    if (frame->kind == DURE_FRAME_CANCEL) {
+        dure_link_parts_cancel(&conn->parts, frame->id);
+    }
+    return conn->links->handlers->on_frame(conn->links->ctx, conn->link, frame);
+}
+
+static void conn_on_part(dure_link_conn *conn, const dure_frame *frame)
+{
+    dure_frame whole;
+    bool is_whole = false;
+    const char *text = "";
+    dure_err err = dure_link_parts_add(&conn->parts, frame, &whole, &is_whole, &text);
+    if (err == DURE_OK && is_whole) {
+        err = conn_on_call_frame(conn, &whole);
+        text = dure_err_text(err);
+    }
+    dure_link_parts_release(&conn->parts);
+    if (err != DURE_OK) {
+        dure_log_write(log_of(conn), DURE_LOG_WARN, TOPIC, "LINK_BAD_PART",
+                       "peer=%s cause=%s text=\"%s\"", conn->link->node->id, dure_err_name(err),
+                       text);
+        dure_link_conn_end(conn, err, text, false);
+    }
+}
+
 static void conn_on_link_frame(dure_link_conn *conn, const dure_frame *frame)
 {
-    dure_links *links = conn->links;
     dure_err err = DURE_OK;
     switch (frame->kind) {
     case DURE_FRAME_PING:
@@ -462,18 +514,20 @@ static void conn_on_link_frame(dure_link_conn *conn, const dure_frame *frame)
     case DURE_FRAME_REFUSED:
         conn_on_late_refusal(conn, frame);
         return;
+    case DURE_FRAME_PART:
+        conn_on_part(conn, frame);
+        return;
     case DURE_FRAME_REQUEST:
     case DURE_FRAME_RESPONSE:
     case DURE_FRAME_NOTIFY:
     case DURE_FRAME_ERROR:
     case DURE_FRAME_CANCEL:
-        err = links->handlers->on_frame(links->ctx, conn->link, frame);
+        err = conn_on_call_frame(conn, frame);
         break;
     case DURE_FRAME_HELLO:
     case DURE_FRAME_WELCOME:
     case DURE_FRAME_CHALLENGE:
     case DURE_FRAME_PROOF:
-    case DURE_FRAME_PART:
         err = DURE_ERR_PROTOCOL;
         break;
     }
@@ -518,6 +572,20 @@ static dure_err conn_on_recv(dure_session *session, const uint8_t *data, size_t 
 }
 
 /* ---- what the sessions report ---- */
+
+static void conn_on_sent(dure_session *session, size_t bytes)
+{
+    dure_link_conn *conn = dure_session_context(session);
+    (void)bytes;
+    if (conn == NULL || conn->state != DURE_LINK_CONN_UP) {
+        return;
+    }
+    const dure_err err =
+        dure_link_lanes_pump(&conn->lanes, dure_iocp_core_now_ms(conn->links->core), false);
+    if (err != DURE_OK) {
+        dure_link_conn_cut_later(conn, err);
+    }
+}
 
 static void conn_begin(dure_links *links, dure_session *session, dure_link *link)
 {
@@ -585,7 +653,7 @@ const dure_session_handlers dure_link_dialled_handlers = {
     .on_connected = dialled_on_connected,
     .on_connect_failed = dialled_on_connect_failed,
     .on_recv = conn_on_recv,
-    .on_sent = dure_session_ignore_sent,
+    .on_sent = conn_on_sent,
     .on_disconnected = dialled_on_disconnected,
 };
 
@@ -593,6 +661,6 @@ const dure_session_handlers dure_link_accepted_handlers = {
     .on_connected = accepted_on_connected,
     .on_connect_failed = dure_session_ignore_connect_failed,
     .on_recv = conn_on_recv,
-    .on_sent = dure_session_ignore_sent,
+    .on_sent = conn_on_sent,
     .on_disconnected = accepted_on_disconnected,
 };

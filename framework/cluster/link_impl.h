@@ -10,16 +10,20 @@
 #include "cluster/heartbeat.h"
 #include "cluster/hello.h"
 #include "cluster/link.h"
+#include "cluster/link_lanes.h"
+#include "cluster/link_parts.h"
 #include "net/address.h"
 #include "net/backoff.h"
 #include "net/client_service.h"
 
 #include "net/server_service.h"
 
-#define DURE_LINK_PROBE_MS       2000u  /* an old connection has so long to prove it lives */
-#define DURE_LINK_IDENTITY_MS    60000u /* no redial sooner after a refused identity */
-#define DURE_LINK_CLOSE_MS       1000u  /* a graceful end in all */
-#define DURE_LINK_LOG_PER_SECOND 10u    /* refusals and failed dials that are logged */
+#define DURE_LINK_PROBE_MS       2000u    /* an old connection has so long to prove it lives */
+#define DURE_LINK_IDENTITY_MS    60000u   /* no redial sooner after a refused identity */
+#define DURE_LINK_CLOSE_MS       1000u    /* a graceful end in all */
+#define DURE_LINK_LOG_PER_SECOND 10u      /* refusals and failed dials that are logged */
+#define DURE_LINK_CONTROL_BYTES  1048576u /* room in a session beyond what calls may queue */
+#define DURE_LINK_JOINING_BODIES 16u /* all links together may have so many largest bodies open */
 
 /* Forward only. */
 #define DURE_LINK_CONN_STATE_LIST(X)                                                               \
@@ -56,8 +60,9 @@ struct dure_link_conn {
     dure_link_conn *challenger; /* who takes its place if not; may be NULL */
     dure_link_conn *probed;     /* the other way round */
 
-    uint64_t queued_bytes;
-    bool is_flushed; /* it ends gracefully: what is queued still leaves */
+    dure_link_lanes lanes; /* what it sends */
+    dure_link_parts parts; /* large bodies that it hears */
+    bool is_flushed;       /* it ends gracefully: what is queued still leaves */
 };
 
 struct dure_link {
@@ -74,7 +79,9 @@ struct dure_link {
     dure_backoff backoff;
     dure_deadline redial;
     dure_err last_dial_cause;
-    uint64_t handed_bytes; /* of the connection that has just ended */
+    uint64_t incarnation;        /* of the peer's process, the last one that was up */
+    const dure_link_conn *ended; /* the connection that has just ended, during on_down */
+    uint64_t handed_bytes;       /* of it */
 };
 
 struct dure_links {
@@ -100,6 +107,7 @@ struct dure_links {
     uint64_t log_second;
     uint32_t log_count;
     dure_links_counters counters;
+    uint64_t joining_bytes; /* announced by bodies in parts that are open */
 };
 
 extern const dure_session_handlers dure_link_dialled_handlers;
@@ -123,7 +131,11 @@ void dure_link_conn_end(dure_link_conn *conn, dure_err cause, const char *text, 
 /* Asks whether the process behind an UP connection lives. */
 void dure_link_conn_probe(dure_link_conn *conn, dure_link_conn *challenger);
 
-DURE_CHECKED dure_err dure_link_conn_send(dure_link_conn *conn, dure_slice frame);
+/* Ends it with a cause a little later, because the caller stands in the middle of its use. */
+void dure_link_conn_cut_later(dure_link_conn *conn, dure_err cause);
+
+/* Adds to the counters what the connection counted for itself; once, at its end or for a look. */
+void dure_link_conn_count(const dure_link_conn *conn, dure_links_counters *counters);
 
 /* ---- link.c ---- */
 

@@ -89,7 +89,10 @@ bool dure_registry_setting_bool(const dure_registry *registry, const char *node_
     X(login_memory_percent, 92, 1, 100)                                                            \
     X(shed_memory_percent, 95, 1, 100)                                                             \
     X(admin_connections_max, 64, 1, 1024)                                                          \
-    X(admin_idle_ms, 60000, 1000, 86400000)
+    X(admin_idle_ms, 60000, 1000, 86400000)                                                        \
+    X(body_max_bytes, 16777216, 65536, 268435456)                                                  \
+    X(link_queue_high_bytes, 8388608, 65536, 1073741824)                                           \
+    X(link_queue_max_bytes, 33554432, 65536, 1073741824)
 
 /* Settings of the whole cluster, from the top level of the file, each with its default in
  * config/cluster.schema.json. */

@@ -39,7 +39,7 @@ static dure_request *take_free(dure_rpc *rpc)
     dure_request *request = dure_mem_alloc(sizeof *request);
     if (request != NULL) {
         dure_list_init(&request->node);
-        dure_buf_init(&request->params, DURE_WIRE_LINK_FRAME_MAX);
+        dure_buf_init(&request->params, (size_t)rpc->settings->body_max_bytes);
     }
     return request;
 }
@@ -217,7 +217,7 @@ static void answer_body(dure_request *request, dure_slice body)
     } else if (wants_answer(request)) {
         dure_frame frame = answer_frame(request, DURE_FRAME_RESPONSE);
         frame.body = body;
-        dure_buf_clear(&rpc->reply);
+        dure_rpc_clear_buf(&rpc->reply);
         if (dure_frame_encode(&rpc->reply, &frame) == DURE_OK) {
             send_reply(request);
         } else {
@@ -243,7 +243,7 @@ static void answer_error(dure_request *request, dure_slice error)
     } else if (wants_answer(request)) {
         dure_frame frame = answer_frame(request, DURE_FRAME_ERROR);
         frame.body = error;
-        dure_buf_clear(&rpc->reply);
+        dure_rpc_clear_buf(&rpc->reply);
         if (dure_frame_encode(&rpc->reply, &frame) == DURE_OK) {
             send_reply(request);
         } else {
@@ -265,7 +265,7 @@ static dure_slice object_of(dure_slice body)
 void dure_request_reply(dure_request *request, dure_slice result)
 {
     const dure_slice body = object_of(result);
-    const dure_err err = dure_rpc_check_body(body);
+    const dure_err err = dure_rpc_check_body(request->rpc, body);
     if (err != DURE_OK) {
         DURE_DEBUG_ASSERT(err != DURE_ERR_MALFORMED); /* what was packed is no MessagePack */
         dure_request_fail(request, DURE_ERR_INTERNAL, "the answer is %s",
@@ -281,7 +281,7 @@ dure_packer *dure_request_reply_begin(dure_request *request)
 {
     dure_rpc *rpc = request->rpc;
     dure_err err = DURE_OK;
-    dure_buf_clear(&rpc->reply);
+    dure_rpc_clear_buf(&rpc->reply);
     rpc->reply_start = 0;
     if (wants_answer(request)) {
         const dure_frame frame = answer_frame(request, DURE_FRAME_RESPONSE);
@@ -300,7 +300,7 @@ static dure_err reply_check(const dure_request *request)
     }
     const size_t head = wants_answer(request) ? DURE_FRAME_HEADER_BYTES : 0;
     const dure_slice body = {rpc->reply.data + head, rpc->reply.len - head};
-    return dure_rpc_check_body(body);
+    return dure_rpc_check_body(request->rpc, body);
 }
 
 void dure_request_reply_end(dure_request *request)

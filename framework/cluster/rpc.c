@@ -223,10 +223,19 @@ static dure_err route(dure_rpc *rpc, const dure_target *target, dure_rpc_peer **
 
 /* ---- calls ---- */
 
-dure_err dure_rpc_check_body(dure_slice body)
+void dure_rpc_clear_buf(dure_buf *buf)
+{
+    if (buf->len > DURE_RPC_BUF_KEEP) {
+        dure_buf_release(buf);
+    } else {
+        dure_buf_clear(buf);
+    }
+}
+
+dure_err dure_rpc_check_body(const dure_rpc *rpc, dure_slice body)
 {
     size_t len = 0;
-    if (body.len > DURE_RPC_BODY_MAX) {
+    if (body.len > rpc->settings->body_max_bytes) {
         return DURE_ERR_TOO_LARGE;
     }
     /* The other end would end the link for a bad one, with all that is on it: said here, to its
@@ -246,7 +255,7 @@ dure_packer *dure_rpc_call_begin(dure_rpc *rpc)
 {
     const dure_frame no_frame = {.kind = DURE_FRAME_REQUEST};
     size_t start = 0;
-    dure_buf_clear(&rpc->frame);
+    dure_rpc_clear_buf(&rpc->frame);
     /* Room for the header, which is written over it when it is known. */
     const dure_err err = dure_frame_begin(&rpc->frame, &no_frame, &start);
     rpc->call_packer = dure_packer_of(&rpc->frame);
@@ -279,7 +288,7 @@ static dure_err packed_body_status(const dure_rpc *rpc)
     if (rpc->call_packer.status != DURE_OK) {
         return rpc->call_packer.status;
     }
-    const dure_err err = dure_rpc_check_body(frame_body(rpc));
+    const dure_err err = dure_rpc_check_body(rpc, frame_body(rpc));
     return err == DURE_OK || err == DURE_ERR_TOO_LARGE ? err : DURE_ERR_INVALID;
 }
 
@@ -744,8 +753,8 @@ static void rpc_init(dure_rpc *rpc, const dure_rpc_config *config)
     dure_list_init(&rpc->local_requests);
     dure_list_init(&rpc->to_cancel);
     dure_list_init(&rpc->free_requests);
-    dure_buf_init(&rpc->frame, DURE_WIRE_LINK_FRAME_MAX);
-    dure_buf_init(&rpc->reply, DURE_WIRE_LINK_FRAME_MAX);
+    dure_buf_init(&rpc->frame, (size_t)rpc->settings->body_max_bytes + DURE_RPC_FRAME_ROOM);
+    dure_buf_init(&rpc->reply, (size_t)rpc->settings->body_max_bytes + DURE_RPC_FRAME_ROOM);
     dure_buf_init(&rpc->error, 2 * DURE_RPC_ERROR_TEXT_MAX + 32);
 }
 
@@ -864,6 +873,15 @@ const dure_registry_node *dure_rpc_node_of_key(const dure_rpc *rpc, const char *
     return node == DURE_ROUTER_NONE ? NULL : rpc->peers[node].node;
 }
 
+uint64_t dure_rpc_peer_incarnation(const dure_rpc *rpc, const char *node_id)
+{
+    const uint32_t node = dure_router_find_node(rpc->router, node_id);
+    if (node == DURE_ROUTER_NONE || rpc->peers[node].link == NULL) {
+        return 0;
+    }
+    return dure_link_incarnation(rpc->peers[node].link);
+}
+
 const dure_registry *dure_rpc_registry(const dure_rpc *rpc)
 {
     return rpc->config.registry;
@@ -898,4 +916,11 @@ void dure_rpc_counters_of(const dure_rpc *rpc, dure_rpc_counters *out_counters)
     out_counters->links_refused = links.refused;
     out_counters->links_replaced = links.replaced;
     out_counters->dials_failed = links.dial_failed;
+    out_counters->links_slow = links.slow;
+    out_counters->overloaded = links.overloaded;
+    out_counters->parts_sent = links.parts_sent;
+    out_counters->parts_heard = links.parts_heard;
+    out_counters->bodies_dropped = links.bodies_dropped;
+    out_counters->queued_bytes = links.queued_bytes;
+    out_counters->joining_bytes = links.joining_bytes;
 }

@@ -227,6 +227,13 @@ typedef enum dure_peer_state { DURE_PEER_NOT_UP, DURE_PEER_UP, DURE_PEER_DOWN } 
 /* NOT_UP until the first welcome. */
 dure_peer_state dure_rpc_peer_state(const dure_rpc *rpc, const char *node_id);
 
+/*
+ * The incarnation of the process that a peer's link leads or last led to; 0: it was never up. In
+ * on_peer_up it tells the same process come back (what was under way may be lost, its memory is
+ * not) from another one. Thread: owner.
+ */
+uint64_t dure_rpc_peer_incarnation(const dure_rpc *rpc, const char *node_id);
+
 /* The node that a key belongs to, up or not; NULL when the role has no nodes. */
 const dure_registry_node *dure_rpc_node_of_key(const dure_rpc *rpc, const char *role, dure_str key);
 
@@ -306,6 +313,13 @@ typedef struct dure_rpc_counters {
     uint64_t links_refused;
     uint64_t links_replaced;
     uint64_t dials_failed;
+    uint64_t links_slow; /* cut because their queue grew past link_queue_max_bytes */
+    uint64_t overloaded; /* calls and notifies refused for a link's long queue */
+    uint64_t parts_sent; /* pieces of large bodies */
+    uint64_t parts_heard;
+    uint64_t bodies_dropped; /* large requests given up before their last part left */
+    uint64_t queued_bytes;   /* that wait on all links now */
+    uint64_t joining_bytes;  /* announced by large bodies that are not whole yet, now */
 } dure_rpc_counters;
 
 /* Counts since its creation. Thread: owner. */

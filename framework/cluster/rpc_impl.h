@@ -19,7 +19,8 @@
 #define DURE_RPC_CALLS_MAX         1048576u /* outstanding at a node */
 #define DURE_RPC_LINK_CALLS_MAX    65536u   /* of these, on one link */
 #define DURE_RPC_LINK_REQUESTS_MAX 65536u   /* not answered yet, of one peer */
-#define DURE_RPC_BODY_MAX          (DURE_WIRE_LINK_FRAME_MAX - DURE_FRAME_HEADER_BYTES)
+#define DURE_RPC_FRAME_ROOM        1024u    /* of a frame around the largest body */
+#define DURE_RPC_BUF_KEEP          1048576u /* no more memory is kept for the next frame */
 #define DURE_RPC_ERROR_TEXT_MAX    512
 #define DURE_RPC_REQUEST_BUCKETS   256u
 
@@ -109,7 +110,10 @@ struct dure_rpc {
 void dure_rpc_defer(dure_rpc *rpc);
 
 /* Whether bytes may go out as a body: one object within what the other end will accept. */
-DURE_CHECKED dure_err dure_rpc_check_body(dure_slice body);
+DURE_CHECKED dure_err dure_rpc_check_body(const dure_rpc *rpc, dure_slice body);
+
+/* Empties a frame's buffer, and gives its memory back where a large body grew it. */
+void dure_rpc_clear_buf(dure_buf *buf);
 
 /* ---- request.c ---- */
 

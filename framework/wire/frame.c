@@ -6,6 +6,7 @@
  */
 #include "wire/frame.h"
 
+#include "base/assert.h"
 #include "wire/check.h"
 #include "wire/cursor.h"
 #include "wire/limits.h"
@@ -123,6 +124,38 @@ static dure_err frame_body(const uint8_t *data, size_t len, dure_frame *frame)
     return DURE_OK;
 }
 
+static void frame_header(const uint8_t *data, dure_frame *out_frame)
+{
+    out_frame->kind = (dure_frame_kind)data[6];
+    out_frame->id = (uint32_t)frame_load(data + 8, 4);
+    out_frame->method = (uint32_t)frame_load(data + 13, 4);
+    out_frame->left_ms = (uint32_t)frame_load(data + 18, 4);
+    out_frame->subject = frame_load(data + 23, 8);
+}
+
+size_t dure_frame_whole_bytes(const uint8_t *data)
+{
+    return FRAME_LENGTH_BYTES + (size_t)frame_load(data + 1, 4);
+}
+
+dure_err dure_frame_split(dure_slice whole, dure_frame *out_frame)
+{
+    size_t at = FRAME_META_AT + 1;
+    DURE_ASSERT(whole.len > FRAME_META_AT);
+    frame_header(whole.data, out_frame);
+    out_frame->meta = (dure_slice){NULL, 0};
+    if (whole.data[FRAME_META_AT] != 0x80) {
+        const dure_err err =
+            frame_meta(whole.data + FRAME_META_AT, whole.len - FRAME_META_AT, &out_frame->meta);
+        if (err != DURE_OK) {
+            return DURE_ERR_MALFORMED;
+        }
+        at = FRAME_META_AT + out_frame->meta.len;
+    }
+    out_frame->body = (dure_slice){whole.data + at, whole.len - at};
+    return DURE_OK;
+}
+
 dure_err dure_frame_decode(const uint8_t *data, size_t len, size_t frame_max, dure_frame *out_frame,
                            size_t *out_len)
 {
@@ -148,11 +181,7 @@ dure_err dure_frame_decode(const uint8_t *data, size_t len, size_t frame_max, du
     if (len < whole) {
         return DURE_ERR_MORE;
     }
-    out_frame->kind = (dure_frame_kind)data[6];
-    out_frame->id = (uint32_t)frame_load(data + 8, 4);
-    out_frame->method = (uint32_t)frame_load(data + 13, 4);
-    out_frame->left_ms = (uint32_t)frame_load(data + 18, 4);
-    out_frame->subject = frame_load(data + 23, 8);
+    frame_header(data, out_frame);
     dure_err err = frame_rules(out_frame);
     return err == DURE_OK ? frame_body(data, whole, out_frame) : err;
 }

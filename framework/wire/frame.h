@@ -58,6 +58,15 @@ DURE_CHECKED dure_err dure_frame_decode(const uint8_t *data, size_t len, size_t 
                                         dure_frame *out_frame, size_t *out_len);
 
 /*
+ * The fields of one whole frame that was checked or written here: header, meta and body are found,
+ * the body is not walked again. Fails: MALFORMED (a meta that does not end).
+ */
+DURE_CHECKED dure_err dure_frame_split(dure_slice whole, dure_frame *out_frame);
+
+/* The length of the whole frame at whose start data points, from its first five bytes. */
+size_t dure_frame_whole_bytes(const uint8_t *data);
+
+/*
  * Appends a whole frame. An empty body is written as nil.
  * Fails: FULL, NO_MEMORY, INVALID (a meta that is no map). Nothing was appended.
  */

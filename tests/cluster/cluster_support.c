@@ -130,6 +130,12 @@ static void log_sink(void *ctx, const char *line, size_t len)
 
 dure_registry *test_registry(const char *name, const char *secret)
 {
+    return test_registry_tuned(name, secret, NULL);
+}
+
+dure_registry *test_registry_tuned(const char *name, const char *secret,
+                                   void (*tune)(dure_registry_settings *settings))
+{
     static const char *const gateway_dials[] = {"game", NULL};
     static const char *const game_dials[] = {"db", NULL};
     static const char *const peer_dials[] = {"peer", NULL};
@@ -150,6 +156,9 @@ dure_registry *test_registry(const char *name, const char *secret)
     DURE_REQUIRE_OK(dure_registry_builder_node(builder, "peer-2", "peer", "127.0.0.1", 7832, 0));
     if (secret != NULL) {
         DURE_REQUIRE_OK(dure_registry_builder_secret(builder, secret));
+    }
+    if (tune != NULL) {
+        tune(dure_registry_builder_settings(builder));
     }
     DURE_REQUIRE_OK(dure_registry_builder_finish(builder, &registry));
     return registry;

@@ -70,6 +70,9 @@ void test_run(test_cluster *cluster, uint32_t ms);
 bool test_log_has(const test_cluster *cluster, const char *text);
 
 dure_registry *test_registry(const char *name, const char *secret);
+/* The same with settings of its own; tune may be NULL. */
+dure_registry *test_registry_tuned(const char *name, const char *secret,
+                                   void (*tune)(dure_registry_settings *settings));
 
 void test_on_done(void *ctx, const dure_outcome *outcome);
 dure_call_id test_call_node(test_node *node, const char *to, uint32_t method, uint32_t deadline_ms,
