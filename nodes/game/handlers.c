@@ -353,7 +353,9 @@ static void on_entered(void *ctx, const dure_outcome *outcome, const db_enter_re
     } else if (is_taken_over(enter)) {
         dure_request_fail(request, DURE_ERR_TAKEN_OVER, "the player logged in from another place");
     } else if (!has_kept_lease(enter)) {
-        dure_request_fail(request, DURE_ERR_UNAVAILABLE, "the lease of the node ended meanwhile");
+        /* db has the room in the player's row by now. */
+        dure_request_fail(request, DURE_ERR_OUTCOME_UNKNOWN,
+                          "the lease of the node ended meanwhile");
     } else {
         world_player *player = NULL;
         dure_err err =

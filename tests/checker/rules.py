@@ -261,11 +261,12 @@ def rooms(run):
         return
     joins = {}
     for call in run.calls:
-        if call.method == "join" and call.outcome != "error":
+        if call.method == "join":
             joins.setdefault(call.player, []).append(call)
     for line in run.of("sample", "final"):
         for row in line["players"]:
-            past = [call for call in joins.get(row[0], ()) if call.sent <= line["t"]]
+            past = [call for call in joins.get(row[0], ()) if call.sent <= line["t"] and
+                    (call.outcome != "error" or call.told > line.get("t0", line["t"]))]
             if past and past[-1].outcome == "ok" and past[-1].told < line.get("t0", line["t"]) and \
                     row[1] != past[-1].params[0]:
                 yield story("%s was told that it is in %s; the database says %s" % (row[0], past[-1].params[0], row[1]),

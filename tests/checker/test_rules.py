@@ -220,6 +220,12 @@ class EachRule(unittest.TestCase):
         self.story.call("ann", "join", ["hall"], {"room": "hall", "players": []})
         self.expect("rooms")
 
+    def test_a_refused_join_that_took_effect_is_found(self):
+        self.story.call("ann", "join", ["lobby"], {"room": "lobby", "players": []})
+        self.story.call("ann", "join", ["hall"], [14, "REFUSED", "no"], "error")
+        self.story.rows["ann"][1] = "hall"
+        self.expect("rooms")
+
     def test_a_join_without_an_answer_may_be_lost(self):
         self.story.call("ann", "join", ["hall"], "the connection ended", "unknown")
         self.expect()
