@@ -1,0 +1,112 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""A gateway under attack: garbage, half messages, lengths that nobody sends, connections without end, and no
+descriptors left. A client that behaves keeps its answers, and the node its links.
+
+usage: test_flood.py BIN_FOLDER"""
+
+import os
+import socket
+import sys
+import threading
+import time
+
+from cluster import run
+from rpc_py import Client, until_true
+
+ATTACKS = (
+    b"\xc1" * 4096,
+    b"\x94\x00",
+    b"\xdd\xff\xff\xff\xff",
+    b"\x94\x00\x01\xa1x\x91\xc6\x7f\xff\xff\xff",
+    b"\x94\x00\x01\xdb\xff\xff\xff\xff" + b"a" * 8000,
+    b"\x91" * 64,
+    b"GET / HTTP/1.1\r\n\r\n",
+    b"\x94\x00\x01\xa4echo\x91\xda\x0f\x00" + b"b" * 100,
+    os.urandom(2000),
+    b"",
+)
+DESCRIPTORS = 220
+RESERVE = 128  # descriptor_reserve
+CALL_S_MAX = 1.0
+
+
+def attack(port, seconds):
+    """Connects, sends and leaves or lingers, again and again; how often."""
+    until = time.monotonic() + seconds
+    lingering = []
+    count = 0
+    while time.monotonic() < until:
+        attacker = socket.create_connection(("127.0.0.1", port), 10)
+        try:
+            attacker.sendall(ATTACKS[count % len(ATTACKS)])
+        except OSError:
+            pass  # cut already
+        count += 1
+        lingering.append(attacker)
+        if len(lingering) > 200:
+            lingering.pop(0).close()
+    for attacker in lingering:
+        attacker.close()
+    return count
+
+
+def longest_call(client, while_true):
+    longest = 0.0
+    pace = threading.Event()
+    while while_true():
+        pace.wait(0.005)  # its calls have a rate too
+        began = time.monotonic()
+        assert client.call("whoami")["player"] == "witness"
+        longest = max(longest, time.monotonic() - began)
+    return longest
+
+
+def under_attack(cluster):
+    cluster.start_all()
+    witness = Client(cluster.client_port)
+    witness.call("login", "witness")
+    counts = []
+    attackers = [threading.Thread(target=lambda: counts.append(attack(cluster.client_port, 4))) for _ in range(3)]
+    for attacker in attackers:
+        attacker.start()
+    longest = longest_call(witness, lambda: any(attacker.is_alive() for attacker in attackers))
+    print("%d attacks, longest call %.1f ms" % (sum(counts), longest * 1000))
+    assert sum(counts) > 300, counts
+    assert longest < CALL_S_MAX, longest
+    assert cluster.is_linked()
+    assert all(process.poll() is None for process in cluster.processes.values())
+
+
+def cpu_s(pid):
+    with open("/proc/%d/stat" % pid) as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def out_of_descriptors(cluster):
+    """More connections than there are descriptors: the reserve is kept, nothing spins, and room is used again."""
+    cluster.start_all()
+    port = cluster.client_port
+    witness = Client(port)
+    witness.call("login", "witness")
+    crowd = []
+    for _ in range(DESCRIPTORS):
+        crowd.append(socket.create_connection(("127.0.0.1", port), 10))
+    pid = cluster.processes["gateway-1"].pid
+    open_files = len(os.listdir("/proc/%d/fd" % pid))
+    assert open_files <= DESCRIPTORS - RESERVE + 32, open_files
+    cpu, began = cpu_s(pid), time.monotonic()
+    longest = longest_call(witness, lambda: time.monotonic() - began < 1)
+    assert longest < CALL_S_MAX, longest
+    assert cluster.is_linked()  # by the admin port, which has the reserve
+    for connection in crowd:
+        connection.close()
+    until_true("room for a new client", lambda: Client(port).call("ping") == "pong", 10)
+    print("%d descriptors open, longest call %.1f ms, %.2f s of CPU" % (open_files, longest * 1000, cpu_s(pid) - cpu))
+
+
+if __name__ == "__main__":
+    LIMITED = ["/bin/sh", "-c", 'ulimit -n %d; exec "$@"' % DESCRIPTORS, "sh"]
+    BIN = os.path.abspath(sys.argv[1])
+    sys.exit(run(under_attack, BIN) or run(out_of_descriptors, BIN, LIMITED))
