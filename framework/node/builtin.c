@@ -68,6 +68,27 @@ static uint32_t status_peers(const dure_node *node, node_peer_info *peers)
     return count;
 }
 
+static node_link_counters status_links(const dure_node *node)
+{
+    dure_rpc_counters counters;
+    dure_rpc_counters_of(node->rpc, &counters);
+    return (node_link_counters){
+        .up = counters.links_up,
+        .refused = counters.links_refused,
+        .replaced = counters.links_replaced,
+        .dials_failed = counters.dials_failed,
+        .late_answers = counters.late_answers,
+        .dropped_answers = counters.dropped_answers,
+        .overloaded = counters.overloaded,
+        .slow = counters.links_slow,
+        .parts_sent = counters.parts_sent,
+        .parts_heard = counters.parts_heard,
+        .bodies_dropped = counters.bodies_dropped,
+        .queued_bytes = counters.queued_bytes,
+        .joining_bytes = counters.joining_bytes,
+    };
+}
+
 static void on_status(dure_request *request, const node_status_params *in, void *state)
 {
     dure_node *node = state;
@@ -89,6 +110,7 @@ static void on_status(dure_request *request, const node_status_params *in, void 
         .serving = dure_rpc_serving(node->rpc),
         .backend = dure_str_of(dure_iocp_core_backend_name(node->object.core)),
         .version = dure_str_of(DURE_VERSION),
+        .links = status_links(node),
     };
     node_reply_status(request, &out);
     dure_mem_free(peers);
