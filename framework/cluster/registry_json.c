@@ -440,6 +440,40 @@ static void read_dials(const reader *r, const cJSON *roles, const cJSON *role, c
     out_dials[count] = NULL;
 }
 
+/*
+ * A setting of one of the programs that ship says nothing to the others. What a program of one's
+ * own makes of it is not known here.
+ */
+static void check_role_settings(const reader *r, const cJSON *role, const char *path)
+{
+    static const char *const owners[][2] = {
+        {"save_ms", "dure-game"}, {"engine", "dure-db"},         {"batch_max", "dure-db"},
+        {"lease_ms", "dure-db"},  {"resume_ms", "dure-gateway"}, {"resume_max", "dure-gateway"},
+        {"tick_ms", "dure-game"}, {"tick_ms", "dure-gateway"},
+    };
+    const char *program = text_of(role, "program", "");
+    if (strcmp(program, "dure-db") != 0 && strcmp(program, "dure-game") != 0 &&
+        strcmp(program, "dure-gateway") != 0) {
+        return;
+    }
+    const cJSON *item;
+    cJSON_ArrayForEach(item, role)
+    {
+        bool is_owned = false;
+        bool is_own = false;
+        for (size_t i = 0; i < DURE_COUNT_OF(owners); i++) {
+            bool is_it = strcmp(owners[i][0], item->string) == 0;
+            is_owned = is_owned || is_it;
+            is_own = is_own || (is_it && strcmp(owners[i][1], program) == 0);
+        }
+        if (is_owned && !is_own) {
+            char full[CONFIG_PATH_MAX];
+            path_of(full, path, item->string);
+            config_key_mistake(&r->tree, item, full, "%s has no such setting", program);
+        }
+    }
+}
+
 static void read_role(reader *r, const cJSON *roles, const cJSON *role)
 {
     static const char *const direct[] = {"tick_ms",  "save_ms",   "engine",    "batch_max",
@@ -454,6 +488,7 @@ static void read_role(reader *r, const cJSON *roles, const cJSON *role)
         return;
     }
     check_object(r, role, path, role_keys);
+    check_role_settings(r, role, path);
     read_dials(r, roles, role, path, dials, DURE_COUNT_OF(dials));
     if (r->report->mistake_count == 0 &&
         dure_registry_builder_role(r->builder, role->string, text_of(role, "program", ""), dials) !=

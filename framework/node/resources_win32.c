@@ -5,8 +5,9 @@
  */
 #include "node/resources.h"
 
-#include <psapi.h>
 #include <windows.h>
+
+#include <psapi.h> /* needs what stands above it */
 
 uint32_t node_resources_descriptors_max(void)
 {

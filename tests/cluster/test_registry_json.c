@@ -135,6 +135,9 @@ static void overrides_are_named_as_the_place(void)
                 "DURE_SET: connects_limit_loopback: expected true or false, got a number\n");
     source.env_set = "roles.game.save_ms=1001";
     check_lines(&source, DURE_ERR_CONFIG, "DURE_SET: roles.game.save_ms: 1001 is above 1000\n");
+    source.env_set = "roles.game.program=dure-db;roles.game.save_ms=1";
+    check_lines(&source, DURE_ERR_CONFIG,
+                "DURE_SET: roles.game.save_ms: dure-db has no such setting\n");
 }
 
 static void a_setting_may_be_overridden_where_none_was(void)
