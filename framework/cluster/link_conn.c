@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * One connection of a link: handshake, frames, heartbeat, and its one end. The end is known before
- * the session is gone: a connection that is ENDED hears and says nothing more, and its memory goes
- * with on_disconnected.
+ * One connection of a link: handshake, heartbeat, probe, and its one end; link_hear.c has its
+ * frames. The end is known before the session is gone: a connection that is ENDED hears and says
+ * nothing more, and its memory goes with on_disconnected.
  */
 #include <stdio.h>
 
 #include "base/mem.h"
 #include "cluster/link_impl.h"
-#include "wire/cursor.h"
 #include "wire/packer.h"
 
 #define TOPIC "cluster"
@@ -96,14 +95,14 @@ static void conn_destroy(dure_link_conn *conn)
 
 /* ---- sending ---- */
 
-static dure_err conn_send_out(dure_link_conn *conn)
+dure_err dure_link_conn_send_out(dure_link_conn *conn)
 {
     const dure_buf *out = &conn->links->out;
     const dure_slice bytes = {out->data, out->len};
     return out->len == 0 ? DURE_OK : dure_link_lanes_control(&conn->lanes, bytes);
 }
 
-static void conn_send_u64(dure_link_conn *conn, dure_frame_kind kind, uint64_t value)
+void dure_link_conn_send_u64(dure_link_conn *conn, dure_frame_kind kind, uint64_t value)
 {
     const dure_frame frame = {.kind = kind};
     dure_buf *out = &conn->links->out;
@@ -116,7 +115,7 @@ static void conn_send_u64(dure_link_conn *conn, dure_frame_kind kind, uint64_t v
         err = packer.status == DURE_OK ? dure_frame_end(out, start) : packer.status;
     }
     if (err == DURE_OK) {
-        err = conn_send_out(conn);
+        err = dure_link_conn_send_out(conn);
     }
     if (err != DURE_OK) {
         /* Silence judges it: the peer that hears nothing ends the link, and so do we. */
@@ -171,7 +170,7 @@ static void conn_say_goodbye(dure_link_conn *conn, dure_err cause, const char *t
         err = dure_hello_write_goaway(out, cause, text, 0);
     }
     if (err == DURE_OK) {
-        err = conn_send_out(conn);
+        err = dure_link_conn_send_out(conn);
     }
     if (err != DURE_OK) {
         dure_log_write(log_of(conn), DURE_LOG_DEBUG, TOPIC, "LINK_GOODBYE_FAILED", "cause=%s",
@@ -277,7 +276,7 @@ static void conn_heartbeat(dure_link_conn *conn)
         dure_link_conn_end(conn, DURE_ERR_HEARTBEAT_LOST, "", true);
         return;
     case DURE_HEARTBEAT_PING:
-        conn_send_u64(conn, DURE_FRAME_PING, now_ms);
+        dure_link_conn_send_u64(conn, DURE_FRAME_PING, now_ms);
         break;
     case DURE_HEARTBEAT_WAIT:
         break;
@@ -316,7 +315,7 @@ void dure_link_conn_admit(dure_link_conn *conn)
         dure_buf_clear(&links->out);
         err = dure_hello_welcome(conn->hello, &links->out);
         if (err == DURE_OK) {
-            err = conn_send_out(conn);
+            err = dure_link_conn_send_out(conn);
         }
     }
     if (err != DURE_OK) {
@@ -364,7 +363,7 @@ void dure_link_conn_probe(dure_link_conn *conn, dure_link_conn *challenger)
         dure_link_conn_end(challenger, err, "no memory to probe the old connection", false);
         return;
     }
-    conn_send_u64(conn, DURE_FRAME_PING, conn->probe_value);
+    dure_link_conn_send_u64(conn, DURE_FRAME_PING, conn->probe_value);
 }
 
 static void conn_probe_silent(dure_deadline *deadline)
@@ -373,7 +372,7 @@ static void conn_probe_silent(dure_deadline *deadline)
     dure_link_conn_end(conn, DURE_ERR_HEARTBEAT_LOST, "", true);
 }
 
-static void conn_probe_answered(dure_link_conn *conn)
+void dure_link_conn_probe_answered(dure_link_conn *conn)
 {
     dure_link_conn *challenger = conn->challenger;
     dure_deadline_clear(conn->links->deadlines, &conn->probe);
@@ -381,194 +380,6 @@ static void conn_probe_answered(dure_link_conn *conn)
         dure_link_conn_end(challenger, DURE_ERR_DUPLICATE_ID,
                            "another living process has this node id", false);
     }
-}
-
-/* ---- receiving ---- */
-
-static void conn_on_hello_frame(dure_link_conn *conn, const dure_frame *frame, dure_slice raw)
-{
-    dure_links *links = conn->links;
-    dure_hello *hello = conn->hello;
-    dure_buf_clear(&links->out);
-    dure_err err = dure_hello_on_frame(hello, frame, raw, &links->out);
-    if (err == DURE_OK) {
-        err = conn_send_out(conn);
-    }
-    if (err != DURE_OK) {
-        dure_link_conn_end(conn, err, "the handshake could not be written", true);
-        return;
-    }
-    if (hello->state == DURE_HELLO_ENDED) {
-        const bool is_duplicate =
-            hello->is_refused_by_peer && hello->cause == DURE_ERR_DUPLICATE_ID;
-        dure_link_conn_end(conn, hello->cause, hello->text, false);
-        if (is_duplicate) {
-            links->handlers->on_duplicate(links->ctx);
-        }
-    } else if (hello->state == DURE_HELLO_PROVEN || hello->state == DURE_HELLO_DONE) {
-        if (!conn->is_dialled) {
-            conn->link = dure_links_find(links, hello->peer);
-        }
-        conn->incarnation = hello->peer_incarnation;
-        dure_link_offer(conn->link, conn);
-    }
-}
-
-static void conn_on_goaway(dure_link_conn *conn, const dure_frame *frame)
-{
-    uint32_t count = 0;
-    dure_str name = {NULL, 0};
-    dure_str text = {NULL, 0};
-    char quoted[256];
-    char quoted_name[64];
-    dure_cursor cursor = dure_cursor_of(frame->body.data, frame->body.len);
-    if (dure_cursor_array(&cursor, &count) != DURE_OK || count < 2 ||
-        dure_cursor_str(&cursor, &name) != DURE_OK || dure_cursor_str(&cursor, &text) != DURE_OK) {
-        dure_link_conn_end(conn, DURE_ERR_PROTOCOL, "a malformed goaway", false);
-        return;
-    }
-    if (dure_str_equal(name, dure_str_of(dure_err_name(DURE_ERR_REPLACED)))) {
-        dure_link_conn_end(conn, DURE_ERR_REPLACED, "", false);
-        return;
-    }
-    const bool is_duplicate =
-        dure_str_equal(name, dure_str_of(dure_err_name(DURE_ERR_DUPLICATE_ID)));
-    dure_log_write(log_of(conn), DURE_LOG_INFO, TOPIC, "LINK_GOAWAY", "peer=%s cause=%s text=%s",
-                   conn->link->node->id,
-                   dure_log_quote(name.data, name.len, quoted_name, sizeof quoted_name),
-                   dure_log_quote(text.data, text.len, quoted, sizeof quoted));
-    dure_link_conn_end(conn, DURE_ERR_GOAWAY, "", false);
-    if (is_duplicate) {
-        conn->links->handlers->on_duplicate(conn->links->ctx);
-    }
-}
-
-/* It heard our welcome and did not like it (we proved nothing, say). */
-static void conn_on_late_refusal(dure_link_conn *conn, const dure_frame *frame)
-{
-    dure_err cause = DURE_ERR_PROTOCOL;
-    dure_str text = {NULL, 0};
-    char quoted[256];
-    const dure_err err = dure_hello_read_refused(frame->body, &cause, &text);
-    if (err == DURE_OK && dure_links_may_log(conn->links)) {
-        dure_log_write(log_of(conn), DURE_LOG_WARN, TOPIC, "LINK_REFUSED",
-                       "peer=%s by=peer cause=%s text=%s", conn->link->node->id,
-                       dure_err_name(cause),
-                       dure_log_quote(text.data, text.len, quoted, sizeof quoted));
-    }
-    dure_link_conn_end(conn, err == DURE_OK ? cause : err, "", false);
-}
-
-static void conn_on_ping(dure_link_conn *conn, const dure_frame *frame)
-{
-    uint64_t value = 0;
-    dure_cursor cursor = dure_cursor_of(frame->body.data, frame->body.len);
-    if (dure_cursor_u64(&cursor, &value) != DURE_OK) {
-        dure_link_conn_end(conn, DURE_ERR_PROTOCOL, "a malformed ping or pong", false);
-    } else if (frame->kind == DURE_FRAME_PING) {
-        conn_send_u64(conn, DURE_FRAME_PONG, value);
-    } else if (dure_deadline_is_set(&conn->probe) && value == conn->probe_value) {
-        conn_probe_answered(conn);
-    }
-}
-
-/* Not OK: the peer broke the protocol. */
-static dure_err conn_on_call_frame(dure_link_conn *conn, const dure_frame *frame)
-{
-    if (frame->kind == DURE_FRAME_CANCEL) {
-        dure_link_parts_cancel(&conn->parts, frame->id);
-    }
-    return conn->links->handlers->on_frame(conn->links->ctx, conn->link, frame);
-}
-
-static void conn_on_part(dure_link_conn *conn, const dure_frame *frame)
-{
-    dure_frame whole;
-    bool is_whole = false;
-    const char *text = "";
-    dure_err err = dure_link_parts_add(&conn->parts, frame, &whole, &is_whole, &text);
-    if (err == DURE_OK && is_whole) {
-        err = conn_on_call_frame(conn, &whole);
-        text = dure_err_text(err);
-    }
-    dure_link_parts_release(&conn->parts);
-    if (err != DURE_OK) {
-        dure_log_write(log_of(conn), DURE_LOG_WARN, TOPIC, "LINK_BAD_PART",
-                       "peer=%s cause=%s text=\"%s\"", conn->link->node->id, dure_err_name(err),
-                       text);
-        dure_link_conn_end(conn, err, text, false);
-    }
-}
-
-static void conn_on_link_frame(dure_link_conn *conn, const dure_frame *frame)
-{
-    dure_err err = DURE_OK;
-    switch (frame->kind) {
-    case DURE_FRAME_PING:
-    case DURE_FRAME_PONG:
-        conn_on_ping(conn, frame);
-        return;
-    case DURE_FRAME_GOAWAY:
-        conn_on_goaway(conn, frame);
-        return;
-    case DURE_FRAME_REFUSED:
-        conn_on_late_refusal(conn, frame);
-        return;
-    case DURE_FRAME_PART:
-        conn_on_part(conn, frame);
-        return;
-    case DURE_FRAME_REQUEST:
-    case DURE_FRAME_RESPONSE:
-    case DURE_FRAME_NOTIFY:
-    case DURE_FRAME_ERROR:
-    case DURE_FRAME_CANCEL:
-        err = conn_on_call_frame(conn, frame);
-        break;
-    case DURE_FRAME_HELLO:
-    case DURE_FRAME_WELCOME:
-    case DURE_FRAME_CHALLENGE:
-    case DURE_FRAME_PROOF:
-        err = DURE_ERR_PROTOCOL;
-        break;
-    }
-    if (err != DURE_OK) {
-        dure_link_conn_end(conn, err, dure_err_text(err), false);
-    }
-}
-
-static bool conn_is_reading(const dure_link_conn *conn)
-{
-    return conn->state == DURE_LINK_CONN_HANDSHAKE || conn->state == DURE_LINK_CONN_UP;
-}
-
-static dure_err conn_on_recv(dure_session *session, const uint8_t *data, size_t len,
-                             size_t *out_consumed)
-{
-    dure_link_conn *conn = dure_session_context(session);
-    size_t at = 0;
-    while (conn != NULL && at < len && conn_is_reading(conn)) {
-        const size_t frame_max = conn->state == DURE_LINK_CONN_UP ? DURE_WIRE_LINK_FRAME_MAX
-                                                                  : DURE_WIRE_LINK_STRANGER_MAX;
-        dure_frame frame;
-        size_t frame_len = 0;
-        const dure_err err = dure_frame_decode(data + at, len - at, frame_max, &frame, &frame_len);
-        if (err == DURE_ERR_MORE) {
-            break;
-        }
-        if (err != DURE_OK) {
-            dure_link_conn_end(conn, err, dure_err_text(err), false);
-            break;
-        }
-        const dure_slice raw = {data + at, frame_len};
-        at += frame_len;
-        if (conn->state == DURE_LINK_CONN_UP) {
-            conn_on_link_frame(conn, &frame);
-        } else {
-            conn_on_hello_frame(conn, &frame, raw);
-        }
-    }
-    *out_consumed = conn == NULL || conn->state == DURE_LINK_CONN_ENDED ? len : at;
-    return DURE_OK;
 }
 
 /* ---- what the sessions report ---- */
@@ -602,7 +413,7 @@ static void conn_begin(dure_links *links, dure_session *session, dure_link *link
         err = dure_hello_start(conn->hello, &links->out);
     }
     if (err == DURE_OK) {
-        err = conn_send_out(conn);
+        err = dure_link_conn_send_out(conn);
     }
     if (err != DURE_OK) {
         dure_link_conn_end(conn, err, "hello could not be sent", true);
@@ -652,7 +463,7 @@ static void accepted_on_disconnected(dure_session *session, dure_err cause)
 const dure_session_handlers dure_link_dialled_handlers = {
     .on_connected = dialled_on_connected,
     .on_connect_failed = dialled_on_connect_failed,
-    .on_recv = conn_on_recv,
+    .on_recv = dure_link_conn_on_recv,
     .on_sent = conn_on_sent,
     .on_disconnected = dialled_on_disconnected,
 };
@@ -660,7 +471,7 @@ const dure_session_handlers dure_link_dialled_handlers = {
 const dure_session_handlers dure_link_accepted_handlers = {
     .on_connected = accepted_on_connected,
     .on_connect_failed = dure_session_ignore_connect_failed,
-    .on_recv = conn_on_recv,
+    .on_recv = dure_link_conn_on_recv,
     .on_sent = conn_on_sent,
     .on_disconnected = accepted_on_disconnected,
 };

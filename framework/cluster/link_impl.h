@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * What link.c (one peer: dialling, which connection stays) and link_conn.c (one connection:
- * handshake, frames, heartbeat, end) share.
+ * handshake, heartbeat, end) and link_hear.c (its frames) share.
  */
 #ifndef DURE_CLUSTER_LINK_IMPL_H
 #define DURE_CLUSTER_LINK_IMPL_H
@@ -131,11 +131,26 @@ void dure_link_conn_end(dure_link_conn *conn, dure_err cause, const char *text, 
 /* Asks whether the process behind an UP connection lives. */
 void dure_link_conn_probe(dure_link_conn *conn, dure_link_conn *challenger);
 
+/* Sends links->out, what is in it. Fails: as dure_session_send. */
+DURE_CHECKED dure_err dure_link_conn_send_out(dure_link_conn *conn);
+
+/* Sends a ping or pong; one that cannot leave is for silence to judge. */
+void dure_link_conn_send_u64(dure_link_conn *conn, dure_frame_kind kind, uint64_t value);
+
+/* The pong of the probe came: the one that waited for its place is refused. */
+void dure_link_conn_probe_answered(dure_link_conn *conn);
+
 /* Ends it with a cause a little later, because the caller stands in the middle of its use. */
 void dure_link_conn_cut_later(dure_link_conn *conn, dure_err cause);
 
 /* Adds to the counters what the connection counted for itself; once, at its end or for a look. */
 void dure_link_conn_count(const dure_link_conn *conn, dure_links_counters *counters);
+
+/* ---- link_hear.c ---- */
+
+/* on_recv of both kinds of sessions. */
+DURE_CHECKED dure_err dure_link_conn_on_recv(dure_session *session, const uint8_t *data, size_t len,
+                                             size_t *out_consumed);
 
 /* ---- link.c ---- */
 

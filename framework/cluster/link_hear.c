@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What one connection hears: the frames of the handshake, of the link itself, and of calls, whole
+ * or in parts.
+ */
+#include "cluster/link_impl.h"
+#include "wire/cursor.h"
+#include "wire/limits.h"
+
+#define TOPIC "cluster"
+
+static dure_log *log_of(const dure_link_conn *conn)
+{
+    return dure_iocp_core_log(conn->links->core);
+}
+
+/* ---- receiving ---- */
+
+static void conn_on_hello_frame(dure_link_conn *conn, const dure_frame *frame, dure_slice raw)
+{
+    dure_links *links = conn->links;
+    dure_hello *hello = conn->hello;
+    dure_buf_clear(&links->out);
+    dure_err err = dure_hello_on_frame(hello, frame, raw, &links->out);
+    if (err == DURE_OK) {
+        err = dure_link_conn_send_out(conn);
+    }
+    if (err != DURE_OK) {
+        dure_link_conn_end(conn, err, "the handshake could not be written", true);
+        return;
+    }
+    if (hello->state == DURE_HELLO_ENDED) {
+        const bool is_duplicate =
+            hello->is_refused_by_peer && hello->cause == DURE_ERR_DUPLICATE_ID;
+        dure_link_conn_end(conn, hello->cause, hello->text, false);
+        if (is_duplicate) {
+            links->handlers->on_duplicate(links->ctx);
+        }
+    } else if (hello->state == DURE_HELLO_PROVEN || hello->state == DURE_HELLO_DONE) {
+        if (!conn->is_dialled) {
+            conn->link = dure_links_find(links, hello->peer);
+        }
+        conn->incarnation = hello->peer_incarnation;
+        dure_link_offer(conn->link, conn);
+    }
+}
+
+static void conn_on_goaway(dure_link_conn *conn, const dure_frame *frame)
+{
+    uint32_t count = 0;
+    dure_str name = {NULL, 0};
+    dure_str text = {NULL, 0};
+    char quoted[256];
+    char quoted_name[64];
+    dure_cursor cursor = dure_cursor_of(frame->body.data, frame->body.len);
+    if (dure_cursor_array(&cursor, &count) != DURE_OK || count < 2 ||
+        dure_cursor_str(&cursor, &name) != DURE_OK || dure_cursor_str(&cursor, &text) != DURE_OK) {
+        dure_link_conn_end(conn, DURE_ERR_PROTOCOL, "a malformed goaway", false);
+        return;
+    }
+    if (dure_str_equal(name, dure_str_of(dure_err_name(DURE_ERR_REPLACED)))) {
+        dure_link_conn_end(conn, DURE_ERR_REPLACED, "", false);
+        return;
+    }
+    const bool is_duplicate =
+        dure_str_equal(name, dure_str_of(dure_err_name(DURE_ERR_DUPLICATE_ID)));
+    dure_log_write(log_of(conn), DURE_LOG_INFO, TOPIC, "LINK_GOAWAY", "peer=%s cause=%s text=%s",
+                   conn->link->node->id,
+                   dure_log_quote(name.data, name.len, quoted_name, sizeof quoted_name),
+                   dure_log_quote(text.data, text.len, quoted, sizeof quoted));
+    dure_link_conn_end(conn, DURE_ERR_GOAWAY, "", false);
+    if (is_duplicate) {
+        conn->links->handlers->on_duplicate(conn->links->ctx);
+    }
+}
+
+/* It heard our welcome and did not like it (we proved nothing, say). */
+static void conn_on_late_refusal(dure_link_conn *conn, const dure_frame *frame)
+{
+    dure_err cause = DURE_ERR_PROTOCOL;
+    dure_str text = {NULL, 0};
+    char quoted[256];
+    const dure_err err = dure_hello_read_refused(frame->body, &cause, &text);
+    if (err == DURE_OK && dure_links_may_log(conn->links)) {
+        dure_log_write(log_of(conn), DURE_LOG_WARN, TOPIC, "LINK_REFUSED",
+                       "peer=%s by=peer cause=%s text=%s", conn->link->node->id,
+                       dure_err_name(cause),
+                       dure_log_quote(text.data, text.len, quoted, sizeof quoted));
+    }
+    dure_link_conn_end(conn, err == DURE_OK ? cause : err, "", false);
+}
+
+static void conn_on_ping(dure_link_conn *conn, const dure_frame *frame)
+{
+    uint64_t value = 0;
+    dure_cursor cursor = dure_cursor_of(frame->body.data, frame->body.len);
+    if (dure_cursor_u64(&cursor, &value) != DURE_OK) {
+        dure_link_conn_end(conn, DURE_ERR_PROTOCOL, "a malformed ping or pong", false);
+    } else if (frame->kind == DURE_FRAME_PING) {
+        dure_link_conn_send_u64(conn, DURE_FRAME_PONG, value);
+    } else if (dure_deadline_is_set(&conn->probe) && value == conn->probe_value) {
+        dure_link_conn_probe_answered(conn);
+    }
+}
+
+/* Not OK: the peer broke the protocol. */
+static dure_err conn_on_call_frame(dure_link_conn *conn, const dure_frame *frame)
+{
+    if (frame->kind == DURE_FRAME_CANCEL) {
+        dure_link_parts_cancel(&conn->parts, frame->id);
+    }
+    return conn->links->handlers->on_frame(conn->links->ctx, conn->link, frame);
+}
+
+static void conn_on_part(dure_link_conn *conn, const dure_frame *frame)
+{
+    dure_frame whole;
+    bool is_whole = false;
+    const char *text = "";
+    dure_err err = dure_link_parts_add(&conn->parts, frame, &whole, &is_whole, &text);
+    if (err == DURE_OK && is_whole) {
+        err = conn_on_call_frame(conn, &whole);
+        text = dure_err_text(err);
+    }
+    dure_link_parts_release(&conn->parts);
+    if (err != DURE_OK) {
+        dure_log_write(log_of(conn), DURE_LOG_WARN, TOPIC, "LINK_BAD_PART",
+                       "peer=%s cause=%s text=\"%s\"", conn->link->node->id, dure_err_name(err),
+                       text);
+        dure_link_conn_end(conn, err, text, false);
+    }
+}
+
+static void conn_on_link_frame(dure_link_conn *conn, const dure_frame *frame)
+{
+    dure_err err = DURE_OK;
+    switch (frame->kind) {
+    case DURE_FRAME_PING:
+    case DURE_FRAME_PONG:
+        conn_on_ping(conn, frame);
+        return;
+    case DURE_FRAME_GOAWAY:
+        conn_on_goaway(conn, frame);
+        return;
+    case DURE_FRAME_REFUSED:
+        conn_on_late_refusal(conn, frame);
+        return;
+    case DURE_FRAME_PART:
+        conn_on_part(conn, frame);
+        return;
+    case DURE_FRAME_REQUEST:
+    case DURE_FRAME_RESPONSE:
+    case DURE_FRAME_NOTIFY:
+    case DURE_FRAME_ERROR:
+    case DURE_FRAME_CANCEL:
+        err = conn_on_call_frame(conn, frame);
+        break;
+    case DURE_FRAME_HELLO:
+    case DURE_FRAME_WELCOME:
+    case DURE_FRAME_CHALLENGE:
+    case DURE_FRAME_PROOF:
+        err = DURE_ERR_PROTOCOL;
+        break;
+    }
+    if (err != DURE_OK) {
+        dure_link_conn_end(conn, err, dure_err_text(err), false);
+    }
+}
+
+static bool conn_is_reading(const dure_link_conn *conn)
+{
+    return conn->state == DURE_LINK_CONN_HANDSHAKE || conn->state == DURE_LINK_CONN_UP;
+}
+
+dure_err dure_link_conn_on_recv(dure_session *session, const uint8_t *data, size_t len,
+                                size_t *out_consumed)
+{
+    dure_link_conn *conn = dure_session_context(session);
+    size_t at = 0;
+    while (conn != NULL && at < len && conn_is_reading(conn)) {
+        const size_t frame_max = conn->state == DURE_LINK_CONN_UP ? DURE_WIRE_LINK_FRAME_MAX
+                                                                  : DURE_WIRE_LINK_STRANGER_MAX;
+        dure_frame frame;
+        size_t frame_len = 0;
+        const dure_err err = dure_frame_decode(data + at, len - at, frame_max, &frame, &frame_len);
+        if (err == DURE_ERR_MORE) {
+            break;
+        }
+        if (err != DURE_OK) {
+            dure_link_conn_end(conn, err, dure_err_text(err), false);
+            break;
+        }
+        const dure_slice raw = {data + at, frame_len};
+        at += frame_len;
+        if (conn->state == DURE_LINK_CONN_UP) {
+            conn_on_link_frame(conn, &frame);
+        } else {
+            conn_on_hello_frame(conn, &frame, raw);
+        }
+    }
+    *out_consumed = conn == NULL || conn->state == DURE_LINK_CONN_ENDED ? len : at;
+    return DURE_OK;
+}
