@@ -121,7 +121,8 @@ def plan(seed, seconds):
     kinds = {**NODE_FAULTS, **LINK_FAULTS}
     found, at = [], 2.0
     while True:
-        at += chance.uniform(0.5, 6.0)
+        # Long pauses are for the rules that look at what no fault touches.
+        at += chance.uniform(9.0, 14.0) if seconds >= 60 and chance.random() < 0.25 else chance.uniform(0.5, 6.0)
         kind = chance.choices(list(kinds), [0 if seconds < 60 and name == "silence" else weight
                                             for name, (weight, _, _) in kinds.items()])[0]
         last = chance.uniform(*kinds[kind][1:])

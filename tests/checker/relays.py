@@ -68,6 +68,10 @@ class Relays:
         if fault == "reset":
             self._loop.call_soon_threadsafe(relay.reset)
 
+    def count(self):
+        """How many connections each link has at this moment: [[dialer, listener, connections]]."""
+        return [[*link, len(relay.writers) // 2] for link, relay in self.links.items()]
+
     def close(self):
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

@@ -4,7 +4,8 @@ what breaks it as stories: which players, which lines, which rows.
 
 Lines (`k`): intent and end of a call (joined by `id`), note (a notification), stray (an answer too many), gone (a
 connection's end), fault (with `until`), died (a node that ended by itself), sample (the database during the run), status
-(what a node says of itself), final (the database afterwards), settled, stopped (a node's exit code at the graceful stop)."""
+(what a node says of itself), connections (of each link, seen from its relay), final (the database afterwards), settled,
+stopped (a node's exit code at the graceful stop)."""
 
 import json
 
@@ -297,11 +298,13 @@ def back(run):
 
 
 def links(run):
-    """At most one link a pair of nodes."""
-    for line in run.of("status"):
-        up = [peer["id"] for peer in line["peers"] if peer["state"] == "UP"]
-        for peer in {peer for peer in up if up.count(peer) > 1}:
-            yield story("%s has %d links to %s" % (line["node"], up.count(peer), peer), line)
+    """At most one link a pair of nodes, and one that the nodes know of, once what a fault left behind is gone."""
+    for line in run.of("connections"):
+        if not run.is_quiet(line["t"], line["t"], grace=BACK_SECONDS + SLACK):
+            continue
+        for dialer, listener, count in line["links"]:
+            if count != 1:
+                yield story("%s has %d links to %s" % (dialer, count, listener), line)
 
 
 def nodes(run):

@@ -88,7 +88,7 @@ class EachRule(unittest.TestCase):
         story.sample(t0=story.t)
         story.line("note", p="ben", c=2, s=2, m="moved", a=["ann", 1, 0])
         story.line("note", p="ben", c=2, s=2, m="chat", a=["ann", "2"])
-        story.line("status", node="game-1", peers=[{"id": "db-1", "state": "UP"}, {"id": "db-1", "state": "DOWN"}])
+        story.line("connections", links=[["game-1", "db-1", 1]])
         story.line("settled", ok=True, players=[], why="")
         story.line("stopped", node="db-1", code=0)
         self.expect()
@@ -255,8 +255,17 @@ class EachRule(unittest.TestCase):
         self.expect("back")
 
     def test_a_second_link_is_found(self):
-        self.story.line("status", node="game-1", peers=[{"id": "db-1", "state": "UP"}, {"id": "db-1", "state": "UP"}])
+        self.story.line("connections", links=[["game-1", "db-1", 2]])
         self.expect("links")
+
+    def test_a_link_that_stays_away_is_found(self):
+        self.story.line("connections", links=[["game-1", "db-1", 0]])
+        self.expect("links")
+
+    def test_a_second_link_while_a_fault_lasts_is_none_of_ours(self):
+        self.story.line("fault", kind="cut", on=["game-1", "db-1"], until=self.story.t + 1)
+        self.story.line("connections", links=[["game-1", "db-1", 2]])
+        self.expect()
 
     def test_a_node_that_ends_by_itself_is_found(self):
         self.story.line("died", node="game-1", code=-6)
