@@ -84,6 +84,11 @@ def cpu_s(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def descriptors_within(pid, most):
+    count = len(os.listdir("/proc/%d/fd" % pid))
+    return count if count <= most else None
+
+
 def out_of_descriptors(cluster):
     """More connections than there are descriptors: the reserve is kept, nothing spins, and room is used again."""
     cluster.start_all()
@@ -94,8 +99,8 @@ def out_of_descriptors(cluster):
     for _ in range(DESCRIPTORS):
         crowd.append(socket.create_connection(("127.0.0.1", port), 10))
     pid = cluster.processes["gateway-1"].pid
-    open_files = len(os.listdir("/proc/%d/fd" % pid))
-    assert open_files <= DESCRIPTORS - RESERVE + 32, open_files
+    # Those accepted in one round of completions are there for a moment before they are closed.
+    open_files = until_true("the reserve is free", lambda: descriptors_within(pid, DESCRIPTORS - RESERVE + 32), 1)
     cpu, began = cpu_s(pid), time.monotonic()
     longest = longest_call(witness, lambda: time.monotonic() - began < 1)
     assert longest < CALL_S_MAX, longest
