@@ -24,6 +24,7 @@ class Client:
         self.socket = socket.create_connection((host, port), timeout)
         self.unpacker = msgpack.Unpacker(raw=False)
         self.notifications = []
+        self.received = 0  # since login, for resume; `closing` does not count
         self.next_id = 0
 
     def close(self):
@@ -39,6 +40,17 @@ class Client:
                 raise EOFError("the gateway has closed the connection")
             self.unpacker.feed(data)
 
+    def _keep(self, message):
+        self.notifications.append((message[1], message[2]))
+        self.received += message[1] != "closing"
+
+    def resume(self, lost):
+        """Goes on with the session of a lost client of the same gateway, whose token stands in lost.token: notifications
+        that it has not had come first."""
+        seen = self.call("resume", lost.token, lost.received)
+        self.token, self.received = seen["resume"], lost.received
+        return seen
+
     def call(self, method, *params):
         """The result, or RpcError. Notifications that come meanwhile are kept."""
         self.next_id += 1
@@ -47,10 +59,12 @@ class Client:
         while True:
             message = self._read(until)
             if message[0] == 2:
-                self.notifications.append((message[1], message[2]))
+                self._keep(message)
             elif message[1] == self.next_id:
                 if message[2] is not None:
                     raise RpcError(message[2])
+                if method == "login":
+                    self.token, self.received = message[3]["resume"], 0
                 return message[3]
 
     def error(self, method, *params):
@@ -71,7 +85,7 @@ class Client:
                     return params
             message = self._read(until)
             if message[0] == 2:
-                self.notifications.append((message[1], message[2]))
+                self._keep(message)
 
 
 def until_true(what, check, timeout=10.0):

@@ -275,12 +275,26 @@ static void on_logged_in(void *ctx, const dure_outcome *outcome, const db_login_
     }
 }
 
+static void on_ready(dure_request *request, const game_ready_params *in, void *state)
+{
+    (void)in;
+    if (game_holds_lease(state)) {
+        game_reply_ready(request);
+    } else {
+        dure_request_fail(request, DURE_ERR_UNAVAILABLE, "the node has no lease from db");
+    }
+}
+
 static void on_login(dure_request *request, const game_login_params *in, void *state)
 {
     game *g = state;
     const dure_registry_node *gateway = dure_request_peer(request);
     if (gateway == NULL) {
         dure_request_fail(request, DURE_ERR_REFUSED, "only a gateway may log a player in");
+        return;
+    }
+    if (!game_holds_lease(g)) { /* it may have waited here while the process was stopped */
+        dure_request_fail(request, DURE_ERR_UNAVAILABLE, "the node has no lease from db");
         return;
     }
     step_ctx *step = step_new(g, request);

@@ -8,7 +8,8 @@
 #include "game.schema.h"
 #include "nodes/gateway/session.h"
 
-#define BIND_AGAIN_MAX 256u  /* enters of the tick that are outstanding */
+#define BIND_AGAIN_MAX 256u /* enters of the tick that are outstanding */
+#define BIND_SOON_MS   1000u
 #define BIND_LEAVE_MS  1000u /* then db takes the player from the former node */
 
 typedef struct bind_step {
@@ -18,6 +19,7 @@ typedef struct bind_step {
     dure_request *request;
     gateway_bound_fn on_bound;
     bool is_again;                      /* begun by the tick */
+    uint32_t enter_ms;                  /* 0: as long as the request has */
     const dure_registry_node *entering; /* NULL: enter has not been called */
     /* to leave again where the client has gone while its player came in */
     char player[GATEWAY_NAME_BYTES_MAX + 1];
@@ -123,6 +125,7 @@ static void bind_enter(bind_step *step)
     step->entering = client->node;
     dure_target target = dure_to_node(client->node->id);
     dure_call_options options = bind_options(step);
+    options.deadline_ms = step->enter_ms;
     dure_call_id call;
     dure_err err = game_call_enter(g->rpc, &target, &in, &options, on_entered, step, &call);
     if (err != DURE_OK) {
@@ -151,7 +154,7 @@ static void bind_leave(bind_step *step, const gateway_client *client)
 }
 
 static void bind_start(gateway *g, gateway_client *client, dure_str room, dure_request *request,
-                       gateway_bound_fn on_bound, bool is_again)
+                       gateway_bound_fn on_bound, bool is_again, uint32_t enter_ms)
 {
     bind_step *step = dure_mem_alloc(sizeof *step);
     if (step == NULL) {
@@ -165,6 +168,7 @@ static void bind_start(gateway *g, gateway_client *client, dure_str room, dure_r
     step->request = request;
     step->on_bound = on_bound;
     step->is_again = is_again;
+    step->enter_ms = enter_ms;
     g->entering += is_again ? 1 : 0;
     gateway_name_copy(step->room, room);
     gateway_name_copy(step->player, dure_str_of(client->player));
@@ -181,7 +185,13 @@ static void bind_start(gateway *g, gateway_client *client, dure_str room, dure_r
 void gateway_bind(gateway *g, gateway_client *client, dure_str room, dure_request *request,
                   gateway_bound_fn on_bound)
 {
-    bind_start(g, client, room, request, on_bound, false);
+    bind_start(g, client, room, request, on_bound, false, 0);
+}
+
+void gateway_bind_soon(gateway *g, gateway_client *client, dure_str room, dure_request *request,
+                       gateway_bound_fn on_bound)
+{
+    bind_start(g, client, room, request, on_bound, false, BIND_SOON_MS);
 }
 
 void gateway_unbind(gateway *g, const gateway_client *client)
@@ -207,7 +217,7 @@ void gateway_bind_again(gateway *g)
         const dure_registry_node *node =
             dure_rpc_node_of_key(g->rpc, GATEWAY_PLAYER_ROLE, dure_str_of(client->room));
         if (node != NULL && dure_rpc_peer_state(g->rpc, node->id) == DURE_PEER_UP) {
-            bind_start(g, client, dure_str_of(client->room), NULL, NULL, true);
+            bind_start(g, client, dure_str_of(client->room), NULL, NULL, true, 0);
         }
     }
 }

@@ -21,6 +21,10 @@ typedef void (*gateway_bound_fn)(gateway *g, gateway_client *client, dure_reques
 void gateway_bind(gateway *g, gateway_client *client, dure_str room, dure_request *request,
                   gateway_bound_fn on_bound);
 
+/* The same, giving up early enough that a login is answered although the game node hangs. */
+void gateway_bind_soon(gateway *g, gateway_client *client, dure_str room, dure_request *request,
+                       gateway_bound_fn on_bound);
+
 /* Tells the client's game node that the player leaves; nobody waits for the answer. */
 void gateway_unbind(gateway *g, const gateway_client *client);
 

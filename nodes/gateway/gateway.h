@@ -19,6 +19,7 @@ typedef struct gateway {
     gateway_method_table methods;
     dure_list dropped; /* gateway_client.in_dropped, the longest gone first */
     uint32_t dropped_count;
+    size_t login_turn;   /* the node to begin with */
     uint32_t resume_ms;  /* how long a session outlives its connection */
     uint32_t resume_max; /* how many of them at a time */
     uint32_t entering;   /* calls of enter that were begun by the tick */

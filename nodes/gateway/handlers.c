@@ -10,6 +10,7 @@
 #include "node.schema.h"
 #include "nodes/gateway/binding.h"
 #include "nodes/gateway/gateway.h"
+#include "nodes/gateway/login.h"
 #include "nodes/gateway/role.h"
 #include "nodes/gateway/session.h"
 #include "wire/cursor.h"
@@ -44,87 +45,18 @@ static void on_time(dure_request *request, const gateway_time_params *in, void *
 
 /* ---- login ---- */
 
-typedef struct login_step {
-    gateway *g;
-    uint64_t client;
-    dure_request *request;
-} login_step;
-
-/* Also where the room's node is away: the player is logged in, and bound as soon as it is back. */
-static void on_login_bound(gateway *g, gateway_client *client, dure_request *request,
-                           const dure_outcome *outcome, dure_slice players, uint32_t count)
-{
-    char token[GATEWAY_TOKEN_SIZE];
-    (void)outcome;
-    (void)players;
-    (void)count;
-    if (gateway_session_token(g, client, token) != DURE_OK) {
-        dure_request_fail(request, DURE_ERR_INTERNAL, "the system gives no random bytes");
-        return;
-    }
-    gateway_login_result out = {
-        .player = dure_str_of(client->player),
-        .resume = dure_str_of(token),
-    };
-    gateway_reply_login(request, &out);
-}
-
-static void on_logged_in(void *ctx, const dure_outcome *outcome, const game_login_result *login)
-{
-    login_step *step = ctx;
-    gateway *g = step->g;
-    dure_request *request = step->request;
-    gateway_client *client = gateway_client_find(&g->clients, step->client);
-    dure_mem_free(step);
-    if (client == NULL) {
-        dure_request_fail(request, DURE_ERR_CANCELLED, "the client is gone");
-        return;
-    }
-    if (login == NULL) {
-        client->state = GATEWAY_CLIENT_STRANGER;
-        client->player[0] = '\0';
-        dure_request_forward(request, outcome);
-        gateway_client_run_waiting(&g->clients, client, g);
-        return;
-    }
-    gateway_name_copy(client->player, login->player);
-    gateway_name_copy(client->room, login->room);
-    client->epoch = login->epoch;
-    dure_node_client_set_logged_in(g->node, client->conn, true);
-    gateway_bind(g, client, dure_str_of(client->room), request, on_login_bound);
-}
-
 static void on_login(dure_request *request, const gateway_login_params *in, void *state)
 {
     gateway *g = state;
     gateway_client *client = gateway_client_of(&g->clients, dure_request_subject(request));
     if (client == NULL) {
         dure_request_fail(request, DURE_ERR_UNAVAILABLE, "only a client may log in");
-        return;
-    }
-    if (client->state != GATEWAY_CLIENT_STRANGER) {
+    } else if (client->state != GATEWAY_CLIENT_STRANGER) {
         dure_request_fail(request, DURE_ERR_ALREADY_LOGGED_IN,
                           "this connection is logged in already");
-        return;
-    }
-    login_step *step = dure_mem_alloc(sizeof *step);
-    if (step == NULL) {
-        dure_request_fail(request, DURE_ERR_OVERLOADED, "out of memory");
-        return;
-    }
-    dure_request_hold(request);
-    *step = (login_step){g, client->id, request};
-    client->state = GATEWAY_CLIENT_LOGGING_IN;
-    gateway_name_copy(client->player, in->name); /* a takeover may come before the answer */
-    game_login_params ask = {.name = in->name};
-    dure_target target = dure_to_role(GATEWAY_PLAYER_ROLE);
-    dure_call_options options = {.subject = client->id, .for_request = request};
-    dure_call_id call;
-    dure_err err = game_call_login(g->rpc, &target, &ask, &options, on_logged_in, step, &call);
-    if (err != DURE_OK) {
-        client->state = GATEWAY_CLIENT_STRANGER;
-        dure_request_fail(request, DURE_ERR_UNAVAILABLE, "%s", dure_err_text(err));
-        dure_mem_free(step);
+    } else {
+        dure_request_hold(request);
+        gateway_login(g, client, in->name, request);
     }
 }
 

@@ -91,6 +91,17 @@ static dure_err login(const cluster_options *options, dure_rpc_client *client,
     return err;
 }
 
+/* So that the player does not wait for a client that will not come back. */
+static void logout(const cluster_options *options, dure_rpc_client *client)
+{
+    static const uint8_t no_params[] = {0x90};
+    dure_rpc_answer answer = {.is_error = false};
+    dure_err ignored = dure_rpc_client_call(client, dure_str_of("logout"),
+                                            (dure_slice){no_params, sizeof no_params},
+                                            options->timeout_ms, &answer);
+    (void)ignored;
+}
+
 static int call_failed(dure_err err, const char *what)
 {
     (void)fprintf(stderr, "dure call: %s: %s\n", what, dure_err_text(err));
@@ -111,8 +122,12 @@ static int call_run(const cluster_options *options, dure_rpc_client *client, dur
     }
     dure_err err = dure_rpc_client_call(client, dure_str_of(options->arguments[0]), params,
                                         options->timeout_ms, &answer);
-    return err == DURE_OK ? print_answer(options, &answer)
-                          : call_failed(err, options->arguments[0]);
+    int code =
+        err == DURE_OK ? print_answer(options, &answer) : call_failed(err, options->arguments[0]);
+    if (err == DURE_OK && options->login != NULL) {
+        logout(options, client);
+    }
+    return code;
 }
 
 static int call_connect(const cluster_options *options, const dure_registry *registry,

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Several game nodes are asked whether they are ready, and the first that answers gets the login: a
+ * node that hangs is not known to be down for some seconds, and a login that it does when it goes
+ * on would take over a session that began meanwhile.
+ */
+#include "nodes/gateway/login.h"
+
+#include "base/mem.h"
+#include "game.schema.h"
+#include "gateway.schema.h"
+#include "nodes/gateway/binding.h"
+#include "nodes/gateway/session.h"
+
+#define LOGIN_ASKED_MAX 4u
+#define LOGIN_READY_MS  2000u
+
+typedef struct login_step {
+    gateway *g;
+    uint64_t client;
+    dure_request *request; /* NULL: it has been answered, or goes on without this step */
+    uint32_t refs;         /* nodes asked, the login, and who begins */
+    bool has_node;
+} login_step;
+
+static void step_release(login_step *step)
+{
+    if (--step->refs == 0) {
+        dure_mem_free(step);
+    }
+}
+
+/* The client is a stranger again. */
+static void login_failed(login_step *step, const dure_outcome *outcome, const char *text)
+{
+    gateway *g = step->g;
+    dure_request *request = step->request;
+    gateway_client *client = gateway_client_find(&g->clients, step->client);
+    step->request = NULL;
+    if (client == NULL) {
+        dure_request_fail(request, DURE_ERR_CANCELLED, "the client is gone");
+        return;
+    }
+    client->state = GATEWAY_CLIENT_STRANGER;
+    client->player[0] = '\0';
+    if (outcome != NULL) {
+        dure_request_forward(request, outcome);
+    } else {
+        dure_request_fail(request, DURE_ERR_UNAVAILABLE, "%s", text);
+    }
+    client = gateway_client_find(&g->clients, step->client);
+    if (client != NULL) {
+        gateway_client_run_waiting(&g->clients, client, g);
+    }
+}
+
+/* Also where the room's node is away: the player is logged in, and bound as soon as it is back. */
+static void on_bound(gateway *g, gateway_client *client, dure_request *request,
+                     const dure_outcome *outcome, dure_slice players, uint32_t count)
+{
+    char token[GATEWAY_TOKEN_SIZE];
+    (void)outcome;
+    (void)players;
+    (void)count;
+    if (gateway_session_token(g, client, token) != DURE_OK) {
+        dure_request_fail(request, DURE_ERR_INTERNAL, "the system gives no random bytes");
+        return;
+    }
+    gateway_login_result out = {
+        .player = dure_str_of(client->player),
+        .resume = dure_str_of(token),
+    };
+    gateway_reply_login(request, &out);
+}
+
+static void on_logged_in(void *ctx, const dure_outcome *outcome, const game_login_result *login)
+{
+    login_step *step = ctx;
+    gateway *g = step->g;
+    gateway_client *client = gateway_client_find(&g->clients, step->client);
+    if (login == NULL || client == NULL) {
+        login_failed(step, outcome, NULL);
+    } else {
+        gateway_name_copy(client->player, login->player);
+        gateway_name_copy(client->room, login->room);
+        client->epoch = login->epoch;
+        dure_node_client_set_logged_in(g->node, client->conn, true);
+        gateway_bind_soon(g, client, dure_str_of(client->room), step->request, on_bound);
+    }
+    step_release(step);
+}
+
+static void login_at(login_step *step, const dure_registry_node *node)
+{
+    gateway *g = step->g;
+    const gateway_client *client = gateway_client_find(&g->clients, step->client);
+    if (client == NULL) {
+        login_failed(step, NULL, NULL);
+        return;
+    }
+    game_login_params in = {.name = dure_str_of(client->player)};
+    dure_target target = dure_to_node(node->id);
+    dure_call_options options = {.subject = client->id, .for_request = step->request};
+    dure_call_id call;
+    dure_err err = game_call_login(g->rpc, &target, &in, &options, on_logged_in, step, &call);
+    if (err != DURE_OK) {
+        login_failed(step, NULL, dure_err_text(err));
+    } else {
+        step->refs++;
+    }
+}
+
+static void on_ready(void *ctx, const dure_outcome *outcome, const game_ready_result *result)
+{
+    login_step *step = ctx;
+    if (result != NULL && !step->has_node) {
+        step->has_node = true;
+        login_at(step, outcome->from);
+    } else if (step->refs == 1 && !step->has_node) {
+        login_failed(step, NULL, "no game node is ready");
+    }
+    step_release(step);
+}
+
+static void ask_ready(login_step *step, const dure_registry_node *node)
+{
+    gateway *g = step->g;
+    game_ready_params in = {0};
+    dure_target target = dure_to_node(node->id);
+    dure_call_options options = {.deadline_ms = LOGIN_READY_MS};
+    dure_call_id call;
+    if (game_call_ready(g->rpc, &target, &in, &options, on_ready, step, &call) == DURE_OK) {
+        step->refs++;
+    }
+}
+
+/* Asks a few of the nodes that are up, beginning with another one each time. */
+static void ask_some(login_step *step)
+{
+    gateway *g = step->g;
+    const dure_registry *registry = dure_rpc_registry(g->rpc);
+    size_t count = dure_registry_node_count(registry);
+    size_t first = g->login_turn++;
+    for (size_t i = 0; i < count && step->refs <= LOGIN_ASKED_MAX; i++) {
+        const dure_registry_node *node = dure_registry_node_at(registry, (first + i) % count);
+        if (strcmp(node->role, GATEWAY_PLAYER_ROLE) == 0 &&
+            dure_rpc_peer_state(g->rpc, node->id) == DURE_PEER_UP) {
+            ask_ready(step, node);
+        }
+    }
+}
+
+void gateway_login(gateway *g, gateway_client *client, dure_str player, dure_request *request)
+{
+    login_step *step = dure_mem_alloc(sizeof *step);
+    if (step == NULL) {
+        dure_request_fail(request, DURE_ERR_OVERLOADED, "out of memory");
+        return;
+    }
+    *step = (login_step){.g = g, .client = client->id, .request = request, .refs = 1};
+    client->state = GATEWAY_CLIENT_LOGGING_IN;
+    gateway_name_copy(client->player, player); /* a takeover may come before the answer */
+    ask_some(step);
+    if (step->refs == 1) {
+        login_failed(step, NULL, "no game node is reachable");
+    }
+    step_release(step);
+}
