@@ -43,10 +43,10 @@ static void login_failed(login_step *step, const dure_outcome *outcome, const ch
     }
     client->state = GATEWAY_CLIENT_STRANGER;
     client->player[0] = '\0';
-    if (outcome != NULL) {
-        dure_request_forward(request, outcome);
-    } else {
+    if (text != NULL) {
         dure_request_fail(request, DURE_ERR_UNAVAILABLE, "%s", text);
+    } else {
+        dure_request_forward(request, outcome);
     }
     client = gateway_client_find(&g->clients, step->client);
     if (client != NULL) {
