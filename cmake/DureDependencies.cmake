@@ -1,6 +1,35 @@
-# The libraries that dure stands on; tools/install-packages.sh installs them on Debian.
+# The libraries that dure stands on. tools/install-packages.sh installs them on Debian,
+# tools/windows/build-dependencies.sh builds them there for Windows, and on Windows vcpkg.json
+# lists them for vcpkg.
 find_package(PkgConfig)
-find_package(Threads REQUIRED)
+
+# What of the system itself is linked: threads, the functions of math.h, random numbers.
+if(WIN32)
+    set(DURE_SYSTEM_LIBRARIES bcrypt)
+    set(DURE_MATH "")
+else()
+    find_package(Threads REQUIRED)
+    set(DURE_SYSTEM_LIBRARIES Threads::Threads)
+    set(DURE_MATH m)
+endif()
+
+# dure_library(NAME PKG-CONFIG-NAME HEADER LIBRARY-NAME...): the variable DURE_NAME names the target of
+# a library that has no CMake package of one name everywhere. pkg-config knows it on Linux; on
+# Windows, where there is none, header and library are looked for.
+function(dure_library name module header)
+    if(NOT WIN32)
+        pkg_check_modules(${name} REQUIRED IMPORTED_TARGET GLOBAL ${module})
+        set(DURE_${name} PkgConfig::${name} PARENT_SCOPE)
+        return()
+    endif()
+    find_path(${name}_INCLUDE_DIR ${header} REQUIRED)
+    find_library(${name}_LIBRARY NAMES ${ARGN} REQUIRED)
+    add_library(${module} UNKNOWN IMPORTED GLOBAL)
+    set_target_properties(${module} PROPERTIES
+        IMPORTED_LOCATION ${${name}_LIBRARY}
+        INTERFACE_INCLUDE_DIRECTORIES ${${name}_INCLUDE_DIR})
+    set(DURE_${name} ${module} PARENT_SCOPE)
+endfunction()
 
 # msgpack-c changed its CMake package name between versions.
 find_package(msgpack-c QUIET)
@@ -11,17 +40,19 @@ else()
     if(TARGET msgpackc)
         set(DURE_MSGPACK msgpackc)
     else()
-        pkg_check_modules(MSGPACK REQUIRED IMPORTED_TARGET msgpack)
-        set(DURE_MSGPACK PkgConfig::MSGPACK)
+        dure_library(MSGPACK msgpack msgpack.h msgpackc msgpack-c)
     endif()
 endif()
 
-pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson)
-set(DURE_CJSON PkgConfig::CJSON)
+dure_library(CJSON libcjson cjson/cJSON.h cjson)
+dure_library(XXHASH libxxhash xxhash.h xxhash)
+if(WIN32)
+    set(OPENSSL_USE_STATIC_LIBS ON)
+    # Headers alone; Linux has them beside its own.
+    find_path(UTHASH_INCLUDE_DIR uthash.h REQUIRED)
+endif()
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(SQLite3 REQUIRED)
-pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
-set(DURE_XXHASH PkgConfig::XXHASH)
 if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
     pkg_check_modules(URING REQUIRED IMPORTED_TARGET liburing)
 endif()

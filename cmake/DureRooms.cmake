@@ -1,16 +1,40 @@
-# dure_room(NAME source... [LIBRARIES lib...])
+# dure_platform_sources(VARIABLE stem...)
+# The files of this platform that stand behind one header each: STEM_win32.c on Windows, elsewhere
+# STEM_linux.c where there is one, and STEM_posix.c where there is none.
+function(dure_platform_sources variable)
+    set(sources "")
+    foreach(stem IN LISTS ARGN)
+        if(WIN32)
+            list(APPEND sources ${stem}_win32.c)
+        elseif(CMAKE_SYSTEM_NAME STREQUAL "Linux" AND EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${stem}_linux.c)
+            list(APPEND sources ${stem}_linux.c)
+        else()
+            list(APPEND sources ${stem}_posix.c)
+        endif()
+    endforeach()
+    set(${variable} ${sources} PARENT_SCOPE)
+endfunction()
+
+# dure_room(NAME source... [PLATFORM stem...] [LIBRARIES lib...])
 # A room of framework/: an object library whose objects make up the library dure.
 function(dure_room name)
-    cmake_parse_arguments(ROOM "" "" "LIBRARIES" ${ARGN})
-    add_library(dure_${name} OBJECT ${ROOM_UNPARSED_ARGUMENTS})
+    cmake_parse_arguments(ROOM "" "" "PLATFORM;LIBRARIES" ${ARGN})
+    dure_platform_sources(platform_sources ${ROOM_PLATFORM})
+    add_library(dure_${name} OBJECT ${ROOM_UNPARSED_ARGUMENTS} ${platform_sources})
     target_link_libraries(dure_${name} PUBLIC dure_flags ${ROOM_LIBRARIES})
     set_property(GLOBAL APPEND PROPERTY DURE_ROOMS dure_${name})
 endfunction()
 
 # dure_tests(ROOM noun... [SOURCES file...] [LIBRARIES lib...])
 # One executable test_ROOM from test_NOUN.c...; each noun is one suite and one ctest, ROOM.NOUN.
+# A noun that ends in the name of a platform or of a back end is left out where that is not.
 function(dure_tests room)
     cmake_parse_arguments(TEST "" "TIMEOUT" "SOURCES;LIBRARIES" ${ARGN})
+    if(WIN32)
+        list(FILTER TEST_UNPARSED_ARGUMENTS EXCLUDE REGEX "(^|_)(posix|linux|epoll|uring)$")
+    else()
+        list(FILTER TEST_UNPARSED_ARGUMENTS EXCLUDE REGEX "(^|_)win32$")
+    endif()
     set(DURE_SUITE_DECLARATIONS "")
     set(DURE_SUITE_ROWS "")
     set(sources ${TEST_SOURCES})

@@ -8,15 +8,22 @@
 #include <stddef.h>
 
 #if defined(__GNUC__) || defined(__clang__)
-#define DURE_CHECKED      __attribute__((warn_unused_result))
-#define DURE_PRINTF(f, a) __attribute__((format(printf, f, a)))
-#define DURE_NORETURN     __attribute__((noreturn))
-#define DURE_UNUSED       __attribute__((unused))
+#define DURE_CHECKED  __attribute__((warn_unused_result))
+#define DURE_NORETURN __attribute__((noreturn))
+#define DURE_UNUSED   __attribute__((unused))
 #else
 #define DURE_CHECKED
-#define DURE_PRINTF(f, a)
 #define DURE_NORETURN
 #define DURE_UNUSED
+#endif
+
+/* C99's conversions; gcc for Windows takes "printf" to mean those of an older C library. */
+#if defined(__clang__)
+#define DURE_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#elif defined(__GNUC__)
+#define DURE_PRINTF(f, a) __attribute__((format(gnu_printf, f, a)))
+#else
+#define DURE_PRINTF(f, a)
 #endif
 
 /* The object of type `type` whose member `member` is *ptr. */

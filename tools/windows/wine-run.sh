@@ -1,0 +1,18 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Becomes the Windows program that the arguments name, under Wine: the process id stays, so that
+# kill -INT is its Ctrl-C. tools/windows/wine-session.sh has booted the session, in the same WINEPREFIX.
+set -eu
+if [ -z "${WINEPREFIX:-}" ]; then
+    WINEPREFIX=$(cd "$(dirname "$0")/../.." && pwd)/build/wine
+fi
+export WINEPREFIX
+export WINEDEBUG="${WINEDEBUG:--all}"
+unset DISPLAY
+for wine in /usr/lib/wine/wine64 wine64 wine; do
+    if command -v "$wine" >/dev/null; then
+        exec "$wine" "$@"
+    fi
+done
+echo "wine-run.sh: there is no Wine here; tools/install-packages.sh windows installs it" >&2
+exit 127
