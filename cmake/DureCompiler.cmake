@@ -24,6 +24,10 @@ else()
         -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wcast-qual -Wwrite-strings
         -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wpointer-arith
         -Wundef -Wvla -Wformat=2 -Wswitch-enum -Wimplicit-fallthrough -Wnull-dereference -Werror)
+    if(MINGW)
+        # Its isfinite and signbit convert to float in a branch that is never taken.
+        target_compile_options(dure_flags INTERFACE -Wno-float-conversion)
+    endif()
 endif()
 target_compile_definitions(dure_flags INTERFACE
     $<$<CONFIG:Debug>:DURE_DEBUG=1> $<$<NOT:$<CONFIG:Debug>>:DURE_DEBUG=0>)

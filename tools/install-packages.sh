@@ -5,44 +5,60 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: tools/install-packages.sh [--list] [run|test]
+usage: tools/install-packages.sh [--list] [run|test|windows]
 
-  run    what building and running a cluster needs
-  test   that, and what the tests need (the default)
+  run       what building and running a cluster needs
+  test      that, and what the tests need (the default)
+  windows   all that, and what building for Windows and testing under Wine needs
 
-  --list    print the packages and what each is for, and do nothing
+  --list    print the packages, the group of each and what it is for, and do nothing
 TEXT
 }
 
-# package, who needs it (run, or test only), what for
+# package, group, what for
 packages() {
     cat <<'TEXT'
-gcc                run   the compiler
-libc6-dev          run   the headers of the C library
-cmake              run   the build
-ninja-build        run   the build
-pkg-config         run   finds libraries that have no CMake package
-python3            run   the schema generator runs at build time
-libmsgpack-dev     run   writes MessagePack
-libcjson-dev       run   reads the configuration
-liburing-dev       run   the uring back end
-libssl-dev         run   the proof of the link handshake (HMAC-SHA256)
-libsqlite3-dev     run   the db node's storage
-libxxhash-dev      run   hashes room names
-uthash-dev         run   the hash tables of the shipped nodes
-python3-msgpack    run   the clients of the demo, and of the tests: one that no one here wrote
-libcunit1-dev      test  unit tests
-libseccomp-dev     test  forbids io_uring to show the way back to epoll
-sqlite3            test  looks into the db node's file from outside
-graphviz           test  draws what "dure graph" prints
-clang-format       test  the audit compares the layout
+gcc                         run      the compiler
+libc6-dev                   run      the headers of the C library
+cmake                       run      the build
+ninja-build                 run      the build
+pkg-config                  run      finds libraries that have no CMake package
+python3                     run      the schema generator runs at build time
+libmsgpack-dev              run      writes MessagePack
+libcjson-dev                run      reads the configuration
+liburing-dev                run      the uring back end
+libssl-dev                  run      the proof of the link handshake (HMAC-SHA256)
+libsqlite3-dev              run      the db node's storage
+libxxhash-dev               run      hashes room names
+uthash-dev                  run      the hash tables of the shipped nodes
+python3-msgpack             run      the clients of the demo, and of the tests: one that no one here wrote
+libcunit1-dev               test     unit tests
+libseccomp-dev              test     forbids io_uring to show the way back to epoll
+sqlite3                     test     looks into the db node's file from outside
+graphviz                    test     draws what "dure graph" prints
+clang-format                test     the audit compares the layout
+gcc-mingw-w64-x86-64-win32  windows  the compiler for Windows, with Windows' own threads
+wine64                      windows  runs Windows programs
+dpkg-dev                    windows  unpacks the source packages of the libraries
+make                        windows  builds OpenSSL and SQLite
+perl                        windows  OpenSSL's build is written in it
+tcl                         windows  SQLite's build is written in it
 TEXT
+}
+
+# Whether one who wants this group needs the packages of that one.
+has_group() {
+    case "$1" in
+    windows) true ;;
+    test) [ "$2" != windows ] ;;
+    *) [ "$2" = run ] ;;
+    esac
 }
 
 group=test
 for argument in "$@"; do
     case "$argument" in
-    run | test) group=$argument ;;
+    run | test | windows) group=$argument ;;
     --list) packages && exit 0 ;;
     -h | --help) usage && exit 0 ;;
     *) usage >&2 && exit 2 ;;
@@ -61,7 +77,7 @@ is_installed() {
 
 missing=()
 while read -r package needed_by _; do
-    [ "$needed_by" = run ] || [ "$group" = test ] || continue
+    has_group "$group" "$needed_by" || continue
     is_installed "$package" || missing+=("$package")
 done < <(packages)
 

@@ -9,6 +9,9 @@ import time
 
 import msgpack
 
+# All waits are longer by this factor, for programs that run under an emulator.
+SLACK = float(os.environ.get("DURE_TEST_SLACK", "1"))
+
 
 class RpcError(Exception):
     """What a gateway answered instead of a result: code, name, text."""
@@ -20,8 +23,8 @@ class RpcError(Exception):
 
 class Client:
     def __init__(self, port, host="127.0.0.1", timeout=5.0):
-        self.timeout = timeout
-        self.socket = socket.create_connection((host, port), timeout)
+        self.timeout = timeout * SLACK
+        self.socket = socket.create_connection((host, port), self.timeout)
         self.unpacker = msgpack.Unpacker(raw=False)
         self.notifications = []
         self.received = 0  # since login, for resume; `closing` does not count
@@ -77,7 +80,7 @@ class Client:
 
     def wait_for(self, method, timeout=5.0):
         """The params of the next notification of that name."""
-        until = time.monotonic() + timeout
+        until = time.monotonic() + timeout * SLACK
         while True:
             for index, (name, params) in enumerate(self.notifications):
                 if name == method:
@@ -90,7 +93,7 @@ class Client:
 
 def until_true(what, check, timeout=10.0):
     """Asks again and again until check() is true; the last answer."""
-    until = time.monotonic() + timeout
+    until = time.monotonic() + timeout * SLACK
     while True:
         try:
             answer = check()
@@ -99,7 +102,7 @@ def until_true(what, check, timeout=10.0):
         if answer:
             return answer
         if time.monotonic() > until:
-            raise TimeoutError("%s: not within %g s" % (what, timeout))
+            raise TimeoutError("%s: not within %g s" % (what, timeout * SLACK))
         time.sleep(0.02)
 
 

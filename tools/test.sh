@@ -7,9 +7,10 @@ cd "$(dirname "$0")/.."
 
 usage() {
     cat <<'TEXT'
-usage: tools/test.sh [--preset NAME]... [--sanitizers] [--jobs N]
+usage: tools/test.sh [--preset NAME]... [--windows] [--sanitizers] [--jobs N]
 
   --preset NAME   test this preset of CMakePresets.json instead of release (repeatable)
+  --windows       the same for Windows: builds with mingw-w64, tests under Wine
   --sanitizers    test the presets asan-ubsan and tsan as well
   --jobs N        tests at a time (default 2)
 TEXT
@@ -21,6 +22,7 @@ jobs=2
 while [ $# -gt 0 ]; do
     case "$1" in
     --preset) presets+=("${2:?--preset needs a name}") && shift ;;
+    --windows) presets+=(windows) ;;
     --sanitizers) sanitizers=(asan-ubsan tsan) ;;
     --jobs) jobs=${2:?--jobs needs a number} && shift ;;
     -h | --help) usage && exit 0 ;;
@@ -34,6 +36,7 @@ presets+=("${sanitizers[@]}")
 passed=0
 failed=0
 skipped=0
+release_is_built=no
 
 finish() {
     if [ "$skipped" -gt 0 ]; then
@@ -58,8 +61,28 @@ add_summary() {
     skipped=$((skipped + skip + off))
 }
 
+# What the preset windows stands on: compiler and Wine, the libraries, programs of Linux for the
+# clusters of both, and one Wine session for all tests.
+prepare_windows() {
+    tools/install-packages.sh windows || return 1
+    tools/windows/build-dependencies.sh || return 1
+    if [ "$release_is_built" = no ]; then
+        cmake --preset release &&
+            cmake --build --preset release --target dure-gateway dure-game dure-db || return 1
+    fi
+    export WINEPREFIX=$PWD/build/wine
+    trap 'tools/windows/wine-session.sh stop' EXIT
+    tools/windows/wine-session.sh start
+}
+
 test_preset() {
     local preset=$1
+    [ "$preset" != release ] || release_is_built=yes
+    if [ "$preset" = windows ] && ! prepare_windows; then
+        echo "What the preset windows needs could not be made ready." >&2
+        failed=$((failed + 1))
+        return
+    fi
     local output=build/$preset/tests.log
     if ! cmake --preset "$preset" -DDURE_TESTS=ON || ! cmake --build --preset "$preset"; then
         echo "The preset $preset does not build." >&2

@@ -3,7 +3,6 @@
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +11,9 @@ import tempfile
 sys.dont_write_bytecode = True
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tools"))
-from rpc_py import until_true  # noqa: E402
+sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
+from programs import command_of, stop_gracefully  # noqa: E402
+from rpc_py import SLACK, until_true  # noqa: E402
 
 NODES = {"gateway-1": "dure-gateway", "game-1": "dure-game", "game-2": "dure-game", "db-1": "dure-db"}
 
@@ -33,8 +34,10 @@ def free_ports(count):
 
 
 class Cluster:
-    def __init__(self, bin_folder, launcher=()):
+    def __init__(self, bin_folder, launcher=(), elsewhere=None):
+        """The programs lie in bin_folder; those of the nodes that `elsewhere` names lie in the folder that it gives."""
         self.bin = bin_folder
+        self.elsewhere = elsewhere or {}
         self.launcher = list(launcher)
         self.data = tempfile.mkdtemp(prefix="dure-test-")
         self.log = open(os.path.join(self.data, "log.txt"), "ab")
@@ -47,7 +50,7 @@ class Cluster:
         self.config = os.path.join(ROOT, "config", "demo.json")
 
     def start(self, node):
-        command = self.launcher + [os.path.join(self.bin, NODES[node])]
+        command = self.launcher + command_of(os.path.join(self.elsewhere.get(node, self.bin), NODES[node]))
         command += ["--config", self.config, "--node", node]
         self.processes[node] = subprocess.Popen(
             command, env=self.environment, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
@@ -63,16 +66,16 @@ class Cluster:
 
     def dure(self, command, *arguments):
         return subprocess.run(
-            [os.path.join(self.bin, "dure"), command, self.config, *arguments],
-            env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
+            [*command_of(os.path.join(self.bin, "dure")), command, self.config, *arguments],
+            env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30 * SLACK)
 
     def kill(self, node):
         self.processes[node].kill()
         self.processes[node].wait(10)
 
     def stop(self, node, timeout=20):
-        self.processes[node].send_signal(signal.SIGTERM)
-        return self.processes[node].wait(timeout)
+        stop_gracefully(self.processes[node])
+        return self.processes[node].wait(timeout * SLACK)
 
     def log_text(self):
         with open(os.path.join(self.data, "log.txt"), errors="replace") as file:
@@ -90,9 +93,9 @@ class Cluster:
         shutil.rmtree(self.data, ignore_errors=True)
 
 
-def run(story, bin_folder, launcher=()):
+def run(story, bin_folder, launcher=(), elsewhere=None):
     """Runs a story with a cluster of its own; the exit code of a test."""
-    cluster = Cluster(bin_folder, launcher)
+    cluster = Cluster(bin_folder, launcher, elsewhere)
     failed = True
     try:
         story(cluster)

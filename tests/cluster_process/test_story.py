@@ -3,8 +3,11 @@
 """The demo's story on real processes, called by a client that no one here wrote: every client method, every error that
 the page promises, and kill -9 of each node in turn.
 
-usage: test_story.py BIN_FOLDER [LAUNCHER...]"""
+usage: test_story.py BIN_FOLDER [--elsewhere BIN_FOLDER NODE,NODE...] [LAUNCHER...]
 
+The nodes named after --elsewhere run the programs of that other folder, which may be those of another system."""
+
+import os
 import socket
 import sys
 import time
@@ -264,5 +267,17 @@ def story(cluster):
         print("%s stopped in %.2f s" % (node, time.monotonic() - since))
 
 
+def main(bin_folder, *rest):
+    elsewhere = {}
+    if rest[:1] == ("--elsewhere",):
+        folder, nodes = rest[1:3]
+        if not os.path.isdir(folder):
+            print("%s is not there: build it first" % folder)
+            return 77
+        elsewhere = dict.fromkeys(nodes.split(","), folder)
+        rest = rest[3:]
+    return run(story, bin_folder, rest, elsewhere)
+
+
 if __name__ == "__main__":
-    sys.exit(run(story, sys.argv[1], sys.argv[2:]))
+    sys.exit(main(*sys.argv[1:]))

@@ -13,13 +13,17 @@ import sys
 import tempfile
 
 PROGRAM, ROOT = sys.argv[1:3]
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
+from programs import command_of  # noqa: E402
+
 DEMO = "config/demo.json"
 
 
 def dure(*arguments, **environment):
     clean = {k: v for k, v in os.environ.items() if not k.startswith("DURE_")}
-    return subprocess.run([PROGRAM, *arguments], cwd=ROOT, env={**clean, **environment},
-                          capture_output=True, text=True, timeout=30)
+    return subprocess.run([*command_of(PROGRAM), *arguments], cwd=ROOT, env={**clean, **environment},
+                          capture_output=True, text=True, timeout=60)
 
 
 def check_good():

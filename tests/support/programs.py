@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+"""How a test starts and stops dure's programs: its own system's, or Windows ones under Wine."""
+
+import os
+import signal
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+WINE_RUN = os.path.join(ROOT, "tools", "windows", "wine-run.sh")
+
+
+def command_of(path):
+    """The command that runs a program, which may lie there as a Windows one; the process that it starts is the program."""
+    if not path.endswith(".exe"):
+        if os.path.exists(path):
+            return [path]
+        path += ".exe"
+    return [path] if os.name == "nt" else [WINE_RUN, path]
+
+
+def stop_gracefully(process):
+    """Asks a process of such a command to end. Under Wine SIGINT arrives as Ctrl-C, and SIGTERM not at all."""
+    process.send_signal(signal.SIGINT if process.args[0] == WINE_RUN else signal.SIGTERM)
