@@ -141,6 +141,9 @@ struct dure_iocp_backend {
     void (*release)(dure_iocp_socket *socket);
     void (*adopt)(dure_iocp_core *core, dure_iocp_socket *socket);
 
+    /* As dure_iocp_socket_is_pinned; NULL: no socket is. */
+    bool (*is_pinned)(const dure_iocp_socket *socket);
+
     /* The last event of a closed socket is gone: closes the descriptor if that is still open. */
     void (*bury)(dure_iocp_socket *socket);
 

@@ -9,6 +9,7 @@
 
 extern const dure_iocp_backend dure_iocp_backend_epoll;
 extern const dure_iocp_backend dure_iocp_backend_uring;
+extern const dure_iocp_backend dure_iocp_backend_win32;
 extern const dure_iocp_backend dure_iocp_backend_sim;
 
 #endif

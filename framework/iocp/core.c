@@ -151,6 +151,7 @@ void dure_iocp_core_config_init(dure_iocp_core_config *config)
     config->recv_buffer_bytes = 64u * 1024u;
     config->recv_buffer_count = 256;
     config->job_threads = 2;
+    config->accepts_max = 64;
 }
 
 static const struct {
@@ -498,6 +499,7 @@ void dure_iocp_socket_release(dure_iocp_socket *socket)
     DURE_ASSERT_OWNER(core);
     DURE_ASSERT(socket->state == DURE_IOCP_SOCKET_CONNECTED);
     DURE_ASSERT(socket->pending == 0);
+    DURE_ASSERT(!dure_iocp_socket_is_pinned(socket));
     if (core->backend->release != NULL) {
         core->backend->release(socket);
     }
@@ -513,6 +515,12 @@ void dure_iocp_socket_adopt(dure_iocp_core *core, dure_iocp_socket *socket)
     }
     socket->core = core;
     core->counters.sockets_opened++;
+}
+
+bool dure_iocp_socket_is_pinned(const dure_iocp_socket *socket)
+{
+    DURE_ASSERT_OWNER(socket->core);
+    return socket->core->backend->is_pinned != NULL && socket->core->backend->is_pinned(socket);
 }
 
 dure_err dure_iocp_socket_bind(dure_iocp_socket *socket, const dure_net_address *address)
@@ -566,7 +574,6 @@ static void socket_attach(dure_iocp_socket *socket, dure_iocp_event *event)
     event->bytes = 0;
     event->data = NULL;
     event->accepted = NULL;
-    event->reusable = false;
 }
 
 /* Nothing had started after all. */

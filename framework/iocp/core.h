@@ -35,6 +35,15 @@ typedef enum dure_backend_choice {
 } dure_backend_choice;
 
 typedef struct dure_sim_world dure_sim_world; /* iocp/core_sim.h */
+typedef struct dure_winsock dure_winsock;     /* iocp/winsock_win32.h */
+
+/* Whether sockets whose connection ended are kept for another one (DisconnectEx with
+ * TF_REUSE_SOCKET, on win32 only). */
+typedef enum dure_recycling {
+    DURE_RECYCLING_PROBE, /* where a trial at the start of the core shows that it works */
+    DURE_RECYCLING_ON,
+    DURE_RECYCLING_OFF
+} dure_recycling;
 
 typedef struct dure_iocp_core_config {
     dure_backend_choice backend;
@@ -44,9 +53,12 @@ typedef struct dure_iocp_core_config {
     uint32_t recv_buffer_count; /* lent buffers of a core (uring's provided buffers) */
     uint32_t job_threads;       /* most threads for jobs, started when the first job comes */
     uint32_t sockets_max;       /* most sockets of this core; 0: the descriptor limit less 128 */
+    uint32_t accepts_max;       /* AcceptEx calls that a listener keeps outstanding (win32) */
+    dure_recycling recycling;
+    const dure_winsock *winsock; /* for tests of win32, borrowed; NULL: the system's functions */
 } dure_iocp_core_config;
 
-/* Fills in the defaults: auto, 64 KiB, 256, 2, 0. */
+/* Fills in the defaults: auto, 64 KiB, 256, 2, 0, 64, probe. */
 void dure_iocp_core_config_init(dure_iocp_core_config *config);
 
 /*
@@ -121,6 +133,12 @@ void dure_iocp_socket_abort(dure_iocp_socket *socket);
  */
 void dure_iocp_socket_release(dure_iocp_socket *socket);
 void dure_iocp_socket_adopt(dure_iocp_core *core, dure_iocp_socket *socket);
+
+/*
+ * Whether it must stay with its core, so that it may not be released: on Windows a socket joins one
+ * completion port for life, and one that has been recycled has joined its port before.
+ */
+bool dure_iocp_socket_is_pinned(const dure_iocp_socket *socket);
 
 /*
  * Fails: ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE, PERMISSION, INVALID, SYSTEM.
@@ -201,9 +219,9 @@ DURE_CHECKED dure_err dure_iocp_send(dure_iocp_socket *socket, dure_iocp_event *
                                      const dure_iocp_slice *slices, size_t count);
 
 /*
- * DisconnectEx: ends this side's sending (FIN). The receive goes on until the peer's end. With
- * reusable set in the completion the socket may go into another connect or accept of the same sort
- * after the peer's end; elsewhere it must be closed.
+ * Ends this side's sending (FIN). The receive goes on until the peer's end. A socket that is closed
+ * after it has read the peer's end goes through DisconnectEx, and serves again, where the platform
+ * recycles sockets (win32); the handle is dead for its owner in any case.
  * Completes: OK; STATE where there was no connection; RESET; CANCELLED.
  * Fails: STATE while a SEND is active: its bytes come first.
  */
@@ -288,7 +306,9 @@ typedef struct dure_iocp_counters {
     uint64_t delivered; /* all completions, those of persistent operations included */
     uint64_t sockets_opened;
     uint64_t sockets_closed;
-    uint64_t sockets_reused;
+    uint64_t sockets_fresh;   /* win32: made by the system */
+    uint64_t sockets_reused;  /* win32: taken from a pool instead */
+    uint64_t sockets_refused; /* win32: the system would not recycle or reuse it after all */
     uint64_t rounds;
     uint64_t system_calls; /* that moved bytes or waited */
 } dure_iocp_counters;

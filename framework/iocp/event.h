@@ -54,7 +54,6 @@ struct dure_iocp_event {
     size_t bytes;               /* RECV: bytes lent at data; SEND: bytes that left */
     const uint8_t *data;        /* RECV: lent until dispatch returns */
     dure_iocp_socket *accepted; /* ACCEPT with OK: the receiver owns it */
-    bool reusable;              /* DISCONNECT with OK: the socket may serve again */
 
     void *ctx; /* the owner's, never read by the core */
 

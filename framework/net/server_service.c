@@ -76,6 +76,9 @@ static void server_accepted(void *ctx, dure_iocp_socket *socket)
     }
     dure_service_shard *shard = &service->shards[server->next_shard];
     server->next_shard = (server->next_shard + 1) % service->shard_count;
+    if (dure_iocp_socket_is_pinned(socket)) {
+        shard = &service->shards[0];
+    }
     if (shard->index == 0) {
         server_open(shard, socket);
     } else if (server_hand_over(shard, socket) != DURE_OK) {
