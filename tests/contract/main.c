@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Runs the contract suite against the back end named on the command line: sim, epoll, uring, or
- * auto with the name that auto must come to. Exits with 77 where the system forbids the back end.
+ * Runs the contract suite against the back end named on the command line: sim, epoll, uring, win32,
+ * or auto with the name that auto must come to. Exits with 77 where the system forbids the back
+ * end.
  */
 #include <CUnit/Basic.h>
 #include <stdio.h>
@@ -13,15 +14,15 @@ extern const dure_test_case suite_contract_connect[];
 extern const dure_test_case suite_contract_transfer[];
 extern const dure_test_case suite_contract_core[];
 extern const dure_test_case suite_contract_limits[];
+extern const dure_test_case suite_contract_platform[]; /* test_platform_<platform>.c */
 
 static const struct {
     const char *name;
     const dure_test_case *cases;
 } suites[] = {
-    {"connect", suite_contract_connect},
-    {"transfer", suite_contract_transfer},
-    {"core", suite_contract_core},
-    {"limits", suite_contract_limits},
+    {"connect", suite_contract_connect},   {"transfer", suite_contract_transfer},
+    {"core", suite_contract_core},         {"limits", suite_contract_limits},
+    {"platform", suite_contract_platform},
 };
 
 #define EXIT_SKIPPED 77
@@ -72,7 +73,7 @@ int main(int argc, char **argv)
 {
     dure_backend_choice choice = DURE_BACKEND_SIM;
     if (argc < 2 || dure_backend_parse(argv[1], &choice) != DURE_OK) {
-        fprintf(stderr, "usage: test_contract sim|epoll|uring|auto [the name expected]\n");
+        fprintf(stderr, "usage: test_contract sim|epoll|uring|win32|auto [the name expected]\n");
         return 2;
     }
     rig_choose(choice);

@@ -321,7 +321,9 @@ static void what_is_deferred_runs_once_after_the_dispatch(void)
 
 /* ---- stop ---- */
 
-#define PAIRS 8
+#define PAIRS        8
+#define CALLERS      8
+#define UNREAD_BYTES ((size_t)48 * 1024 * 1024)
 
 typedef struct load {
     rig rig;
@@ -384,6 +386,91 @@ static void stop_under_load_returns_with_an_empty_ledger(void)
     dure_mem_free(l);
 }
 
+/* ---- stop with everything pending ---- */
+
+typedef struct stopped_core {
+    rig rig;
+    actor listener; /* nobody calls */
+    actor deaf;     /* listens and does not accept */
+    actor callers[CALLERS];
+    actor talker; /* a send that nobody reads, a receive that nobody fills */
+    actor silent;
+    actor waiter; /* a receive of no bytes */
+    actor other;
+    actor ending; /* a timer far away, and the one that ends it all */
+    uint8_t *bytes;
+} stopped_core;
+
+static void end_everything(actor *self, dure_iocp_event *event)
+{
+    stopped_core *s = self->ctx;
+    if (event->kind != DURE_IOCP_POST) {
+        return;
+    }
+    actor_close(&s->listener);
+    actor_close(&s->deaf);
+    for (size_t i = 0; i < CALLERS; i++) {
+        actor_close(&s->callers[i]);
+    }
+    actor_close(&s->talker);
+    actor_close(&s->waiter);
+    dure_iocp_cancel(actor_event(self, DURE_IOCP_TIMER));
+    dure_iocp_core_stop(s->rig.core);
+}
+
+static void begin_everything(stopped_core *s)
+{
+    dure_net_address at = rig_loopback();
+    uint64_t sum = 0;
+    rig_open(&s->rig, NULL);
+    rig_pair(&s->rig, &s->talker, &s->silent);
+    rig_pair(&s->rig, &s->waiter, &s->other);
+    actor_init(&s->listener, &s->rig);
+    actor_init(&s->deaf, &s->rig);
+    actor_init(&s->ending, &s->rig);
+    (void)actor_listen(&s->listener, &at, 4);
+    actor_accept(&s->listener);
+    dure_net_address address = actor_listen(&s->deaf, &at, 1);
+    for (size_t i = 0; i < CALLERS; i++) {
+        actor_init(&s->callers[i], &s->rig);
+        actor_connect(&s->callers[i], &address);
+    }
+    s->bytes = rig_bytes(UNREAD_BYTES, &sum);
+    actor_send(&s->talker, s->bytes, UNREAD_BYTES);
+    actor_recv(&s->talker);
+    actor_pre_recv(&s->waiter);
+    DURE_REQUIRE_OK(dure_iocp_timer(s->rig.core, actor_event(&s->ending, DURE_IOCP_TIMER), 600000));
+    rig_run_for(&s->rig, 50);
+}
+
+static void stop_with_everything_pending_completes_each_once(void)
+{
+    stopped_core *s = dure_mem_alloc(sizeof *s);
+    DURE_REQUIRE(s != NULL);
+    begin_everything(s);
+    s->ending.on_event = end_everything;
+    s->ending.ctx = s;
+    dure_iocp_post(s->rig.core, actor_event(&s->ending, DURE_IOCP_POST));
+    dure_iocp_core_run(s->rig.core);
+    DURE_CHECK_ERR(s->listener.status[DURE_IOCP_ACCEPT], DURE_ERR_CANCELLED);
+    DURE_CHECK_ERR(s->talker.status[DURE_IOCP_SEND], DURE_ERR_CANCELLED);
+    DURE_CHECK_ERR(s->talker.status[DURE_IOCP_RECV], DURE_ERR_CANCELLED);
+    DURE_CHECK_ERR(s->waiter.status[DURE_IOCP_PRE_RECV], DURE_ERR_CANCELLED);
+    DURE_CHECK_ERR(s->ending.status[DURE_IOCP_TIMER], DURE_ERR_CANCELLED);
+    for (size_t i = 0; i < CALLERS; i++) {
+        DURE_CHECK_EQ(s->callers[i].completed[DURE_IOCP_CONNECT], 1);
+        actor_fini(&s->callers[i]);
+    }
+    actor *all[] = {&s->listener, &s->deaf,  &s->talker, &s->silent,
+                    &s->waiter,   &s->other, &s->ending};
+    for (size_t i = 0; i < DURE_COUNT_OF(all); i++) {
+        actor_fini(all[i]);
+    }
+    rig_close(&s->rig);
+    dure_mem_free(s->bytes);
+    dure_mem_free(s);
+}
+
 static void run_core(void *ctx)
 {
     dure_iocp_core_run(ctx);
@@ -426,4 +513,5 @@ DURE_SUITE(contract_core, DURE_TEST(timers_come_in_order_and_never_early),
            DURE_TEST(jobs_begin_in_order_and_complete_here),
            DURE_TEST(what_is_deferred_runs_once_after_the_dispatch),
            DURE_TEST(stop_under_load_returns_with_an_empty_ledger),
+           DURE_TEST(stop_with_everything_pending_completes_each_once),
            DURE_TEST(stop_wakes_an_idle_core), DURE_TEST(a_pending_operation_holds_its_owner));

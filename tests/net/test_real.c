@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The promises of test_session.c that a kernel could break, once more on real sockets of the
- * loopback: on epoll and, where it is to be had, on io_uring.
+ * loopback: on epoll and, where it is to be had, on io_uring; on Windows on its completion port.
  */
 #include "net_fixture.h"
 
@@ -153,4 +153,10 @@ static void promises_hold_on_uring(void)
     run_all(DURE_BACKEND_URING);
 }
 
-DURE_SUITE(net_real, DURE_TEST(promises_hold_on_epoll), DURE_TEST(promises_hold_on_uring));
+static void promises_hold_on_win32(void)
+{
+    run_all(DURE_BACKEND_WIN32);
+}
+
+DURE_SUITE(net_real, DURE_TEST(promises_hold_on_epoll), DURE_TEST(promises_hold_on_uring),
+           DURE_TEST(promises_hold_on_win32));

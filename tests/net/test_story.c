@@ -5,7 +5,9 @@
  * An echo server waits on a port. A ClientService opens its sessions to it. Each session is told
  * once that it is connected, says "Hello World!", hears it back, and disconnects with a cause. Its
  * end is told once, with that cause; and then it may connect again. The story is the same on every
- * back end: the virtual network of the simulation, epoll and io_uring.
+ * back end: the virtual network of the simulation, epoll, io_uring, and the completion port of
+ * Windows. There each connect is a ConnectEx, and each socket goes through DisconnectEx at its end
+ * and into the next connect, where the platform lets it.
  */
 #include "net/client_service.h"
 #include "net/server_service.h"
@@ -175,5 +177,10 @@ static void told_on_uring(void)
     tell(DURE_BACKEND_URING);
 }
 
+static void told_on_win32(void)
+{
+    tell(DURE_BACKEND_WIN32);
+}
+
 DURE_SUITE(net_story, DURE_TEST(told_in_the_simulation), DURE_TEST(told_on_epoll),
-           DURE_TEST(told_on_uring));
+           DURE_TEST(told_on_uring), DURE_TEST(told_on_win32));
