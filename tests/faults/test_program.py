@@ -1,0 +1,93 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""The program fault-proxy: lines in, lines of JSON out, and it ends with its input.
+
+usage: test_program.py BIN_FOLDER"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+
+
+class Proxy:
+    def __init__(self, bin_folder, to):
+        self.process = subprocess.Popen([os.path.join(bin_folder, "fault-proxy"), "--to", to],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.port = int(self._reply()["listening"].rsplit(":", 1)[1])
+
+    def _reply(self):
+        return json.loads(self.process.stdout.readline())
+
+    def say(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return self._reply()
+
+    def end(self):
+        self.process.stdin.close()
+        return self.process.wait(10)
+
+
+def echo(listener):
+    while True:
+        connection, _ = listener.accept()
+        try:
+            while data := connection.recv(4096):
+                connection.sendall(data)
+        except OSError:
+            pass
+        connection.close()
+
+
+def check(what, got, expected):
+    if got != expected:
+        raise AssertionError("%s: got %r, expected %r" % (what, got, expected))
+
+
+def ended(client):
+    try:
+        return client.recv(100) == b""
+    except ConnectionResetError:
+        return True
+
+
+def main():
+    listener = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=echo, args=(listener,), daemon=True).start()
+    proxy = Proxy(sys.argv[1], "localhost:%d" % listener.getsockname()[1])
+    client = socket.create_connection(("127.0.0.1", proxy.port), 10)
+    client.sendall(b"hello")
+    check("echo", client.recv(100), b"hello")
+    check("nonsense", proxy.say("nonsense")["ok"], False)
+    check("silent", proxy.say("silent"), {"ok": True})
+    client.sendall(b"kept")
+    client.settimeout(0.2)
+    try:
+        raise AssertionError("not silent: %r" % client.recv(100))
+    except socket.timeout:
+        client.settimeout(10)
+    check("heal", proxy.say("heal"), {"ok": True})
+    check("what was kept", client.recv(100), b"kept")
+    stats = proxy.say("stats")
+    check("stats", [stats[key] for key in ("ok", "connections", "accepted", "to_server", "to_client", "held")],
+          [True, 1, 1, 9, 9, 0])
+    check("reset-at", proxy.say("reset-at 12 to-server"), {"ok": True})
+    client.sendall(b"onward")
+    while not ended(client):
+        pass
+    check("resets", proxy.say("stats")["resets"], 1)
+    check("exit code", proxy.end(), 0)
+
+    program = os.path.join(sys.argv[1], "fault-proxy")
+    check("no target", subprocess.run([program], capture_output=True, timeout=10).returncode, 2)
+    shown = subprocess.run([program, "--help"], capture_output=True, text=True, timeout=10)
+    check("help", (shown.returncode, "reset-at N [WAY]" in shown.stdout), (0, True))
+    second = Proxy(sys.argv[1], "127.0.0.1:1")
+    second.process.terminate()
+    check("SIGTERM", second.process.wait(10), 0)
+
+
+main()
