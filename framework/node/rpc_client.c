@@ -187,8 +187,7 @@ void dure_rpc_client_on_notified(dure_rpc_client *client, dure_rpc_notified_fn f
     client->ctx = ctx;
 }
 
-dure_err dure_rpc_client_call(dure_rpc_client *client, dure_str method, dure_slice params,
-                              uint32_t timeout_ms, dure_rpc_answer *out_answer)
+dure_err dure_rpc_client_begin(dure_rpc_client *client, dure_str method, dure_slice params)
 {
     if (!client->is_connected) {
         return client->end != DURE_OK ? client->end : DURE_ERR_STATE;
@@ -203,13 +202,30 @@ dure_err dure_rpc_client_call(dure_rpc_client *client, dure_str method, dure_sli
     }
     dure_buf_fini(&bytes);
     if (err == DURE_OK) {
-        err = client_run_until(client, &client->has_answer, timeout_ms);
+        (void)dure_iocp_core_run_once(client->core, 0); /* in which it leaves */
     }
+    return err;
+}
+
+dure_err dure_rpc_client_finish(dure_rpc_client *client, uint32_t timeout_ms,
+                                dure_rpc_answer *out_answer)
+{
+    if (client->next_id == 0) {
+        return DURE_ERR_STATE;
+    }
+    dure_err err = client_run_until(client, &client->has_answer, timeout_ms);
     if (err == DURE_OK) {
         out_answer->is_error = client->answer_is_error;
         out_answer->value = (dure_slice){client->answer.data, client->answer.len};
     }
     return err;
+}
+
+dure_err dure_rpc_client_call(dure_rpc_client *client, dure_str method, dure_slice params,
+                              uint32_t timeout_ms, dure_rpc_answer *out_answer)
+{
+    dure_err err = dure_rpc_client_begin(client, method, params);
+    return err == DURE_OK ? dure_rpc_client_finish(client, timeout_ms, out_answer) : err;
 }
 
 dure_err dure_rpc_client_wait(dure_rpc_client *client, uint32_t ms)

@@ -41,6 +41,16 @@ DURE_CHECKED dure_err dure_rpc_client_call(dure_rpc_client *client, dure_str met
                                            dure_slice params, uint32_t timeout_ms,
                                            dure_rpc_answer *out_answer);
 
+/*
+ * The two halves of a call, for those that do something in between: begin sends, finish waits for
+ * the answer. A further begin gives the answer of the former one up.
+ * Fails: as dure_rpc_client_call, and finish STATE where nothing was begun.
+ */
+DURE_CHECKED dure_err dure_rpc_client_begin(dure_rpc_client *client, dure_str method,
+                                            dure_slice params);
+DURE_CHECKED dure_err dure_rpc_client_finish(dure_rpc_client *client, uint32_t timeout_ms,
+                                             dure_rpc_answer *out_answer);
+
 /* Waits for notifications, at most so long. Fails: what ended the connection. */
 DURE_CHECKED dure_err dure_rpc_client_wait(dure_rpc_client *client, uint32_t ms);
 

@@ -4,20 +4,13 @@
  */
 #include "tools/dure/cluster_file.h"
 
-#include <cjson/cJSON.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "cluster/registry_json.h"
-#include "net/address.h"
 #include "node/exit_codes.h"
-#include "node/process.h"
-#include "wire/packer.h"
-
-#define ADMIN_FILE_BYTES_MAX 4096u
 
 static bool parse_fails(const cluster_options *options, const char *what, const char *value,
                         int *out_exit)
@@ -153,93 +146,9 @@ int cluster_load(const cluster_options *options, dure_registry **out_registry)
     return code;
 }
 
-static dure_err admin_parse(const dure_buf *text, cluster_admin *out_admin)
-{
-    cJSON *json = cJSON_ParseWithLength((const char *)text->data, text->len);
-    const cJSON *port = cJSON_GetObjectItemCaseSensitive(json, "port");
-    const cJSON *token = cJSON_GetObjectItemCaseSensitive(json, "token");
-    const cJSON *pid = cJSON_GetObjectItemCaseSensitive(json, "pid");
-    dure_err err = DURE_ERR_SYNTAX;
-    if (cJSON_IsNumber(port) && cJSON_IsString(token) && cJSON_IsNumber(pid) &&
-        port->valuedouble > 0 && port->valuedouble <= 65535 &&
-        strlen(token->valuestring) < sizeof out_admin->token) {
-        out_admin->port = (uint16_t)port->valuedouble;
-        out_admin->pid = (uint64_t)pid->valuedouble;
-        memcpy(out_admin->token, token->valuestring, strlen(token->valuestring) + 1);
-        err = DURE_OK;
-    }
-    cJSON_Delete(json);
-    return err;
-}
-
-dure_err cluster_find_admin(const dure_registry *registry, const char *node_id,
-                            cluster_admin *out_admin)
-{
-    char path[4200];
-    dure_buf text;
-    int len =
-        snprintf(path, sizeof path, "%s/%s/admin.json", dure_registry_data(registry), node_id);
-    if (len < 0 || (size_t)len >= sizeof path) {
-        return DURE_ERR_TOO_LARGE;
-    }
-    dure_buf_init(&text, ADMIN_FILE_BYTES_MAX);
-    dure_err err = dure_file_read(path, &text);
-    if (err == DURE_OK) {
-        err = admin_parse(&text, out_admin);
-    }
-    dure_buf_fini(&text);
-    /* A killed node leaves its file behind. */
-    if (err == DURE_OK && !dure_process_is_running(out_admin->pid)) {
-        return DURE_ERR_NOT_FOUND;
-    }
-    return err;
-}
-
-static dure_err admin_authenticate(dure_rpc_client *client, const cluster_admin *admin)
-{
-    dure_buf params;
-    dure_buf_init(&params, 1024);
-    dure_packer packer = dure_packer_of(&params);
-    dure_packer_array(&packer, 1);
-    dure_packer_cstr(&packer, admin->token);
-    dure_rpc_answer answer;
-    dure_err err = packer.status;
-    if (err == DURE_OK) {
-        err =
-            dure_rpc_client_call(client, dure_str_of("auth"), (dure_slice){params.data, params.len},
-                                 CLUSTER_TIMEOUT_MS, &answer);
-    }
-    dure_buf_fini(&params);
-    return err == DURE_OK && answer.is_error ? DURE_ERR_REFUSED : err;
-}
-
 dure_err cluster_open_admin(const dure_registry *registry, const char *node_id,
-                            cluster_admin *out_admin, dure_rpc_client **out_client)
+                            dure_admin_place *out_place, dure_rpc_client **out_client)
 {
-    dure_net_address address;
-    dure_rpc_client *client = NULL;
-    dure_err err = cluster_find_admin(registry, node_id, out_admin);
-    if (err == DURE_OK) {
-        err = dure_net_address_from_ip("127.0.0.1", out_admin->port, &address);
-    }
-    if (err == DURE_OK) {
-        err = dure_rpc_client_create(&address, CLUSTER_TIMEOUT_MS, &client);
-    }
-    if (err == DURE_OK) {
-        err = admin_authenticate(client, out_admin);
-    }
-    if (err != DURE_OK) {
-        dure_rpc_client_destroy(client);
-        return err;
-    }
-    *out_client = client;
-    return DURE_OK;
-}
-
-dure_err cluster_call_admin(dure_rpc_client *client, const char *method,
-                            dure_rpc_answer *out_answer)
-{
-    static const uint8_t nothing[] = {0x90};
-    return dure_rpc_client_call(client, dure_str_of(method), (dure_slice){nothing, sizeof nothing},
-                                CLUSTER_TIMEOUT_MS, out_answer);
+    return dure_admin_open(dure_registry_data(registry), node_id, CLUSTER_TIMEOUT_MS, out_place,
+                           out_client);
 }

@@ -8,7 +8,7 @@
 
 #include "cluster/registry.h"
 #include "cluster/registry_report.h"
-#include "node/rpc_client.h"
+#include "node/admin_client.h"
 
 #define CLUSTER_SETS_MAX 256
 
@@ -53,24 +53,9 @@ void cluster_print_report(const dure_registry_report *report);
  */
 int cluster_load(const cluster_options *options, dure_registry **out_registry);
 
-typedef struct cluster_admin {
-    uint16_t port;
-    uint64_t pid;
-    char token[128];
-} cluster_admin;
-
-/* Reads <data>/<node>/admin.json. Fails: NOT_FOUND (the node does not run), SYNTAX, PERMISSION. */
-DURE_CHECKED dure_err cluster_find_admin(const dure_registry *registry, const char *node_id,
-                                         cluster_admin *out_admin);
-
-/* Connects to a node's admin port and authenticates. Fails: as cluster_find_admin, REFUSED, what
- * the connect said. */
+/* The admin channel of a node of the configuration. Fails: as dure_admin_open. */
 DURE_CHECKED dure_err cluster_open_admin(const dure_registry *registry, const char *node_id,
-                                         cluster_admin *out_admin, dure_rpc_client **out_client);
-
-/* Calls an admin method without parameters. Fails: as dure_rpc_client_call. */
-DURE_CHECKED dure_err cluster_call_admin(dure_rpc_client *client, const char *method,
-                                         dure_rpc_answer *out_answer);
+                                         dure_admin_place *out_place, dure_rpc_client **out_client);
 
 #define CLUSTER_TIMEOUT_MS     5000u
 #define CLUSTER_TIMEOUT_MAX_MS 86400000u /* a day */

@@ -134,7 +134,7 @@ static int call_connect(const cluster_options *options, const dure_registry *reg
                         dure_slice params)
 {
     dure_rpc_client *client = NULL;
-    cluster_admin admin;
+    dure_admin_place admin;
     dure_err err = options->node_id != NULL
                        ? cluster_open_admin(registry, options->node_id, &admin, &client)
                        : open_gateway(registry, &client);

@@ -33,7 +33,7 @@ static bool wait_for_end(uint64_t pid)
 static const char *stop_node(const dure_registry *registry, const char *id, bool *out_good)
 {
     dure_rpc_client *client = NULL;
-    cluster_admin admin;
+    dure_admin_place admin;
     dure_rpc_answer answer;
     *out_good = true;
     dure_err err = cluster_open_admin(registry, id, &admin, &client);
@@ -41,7 +41,7 @@ static const char *stop_node(const dure_registry *registry, const char *id, bool
         return "not running";
     }
     if (err == DURE_OK) {
-        err = cluster_call_admin(client, "stop", &answer);
+        err = dure_admin_call(client, "stop", CLUSTER_TIMEOUT_MS, &answer);
         dure_rpc_client_destroy(client);
     }
     *out_good = err == DURE_OK && wait_for_end(admin.pid);

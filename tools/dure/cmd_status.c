@@ -60,12 +60,12 @@ static bool status_of(const cluster_options *options, const dure_registry *regis
                       const dure_registry_node *node)
 {
     dure_rpc_client *client = NULL;
-    cluster_admin admin;
+    dure_admin_place admin;
     dure_rpc_answer answer;
     dure_err err = cluster_open_admin(registry, node->id, &admin, &client);
     bool is_up = false;
     if (err == DURE_OK) {
-        err = cluster_call_admin(client, "status", &answer);
+        err = dure_admin_call(client, "status", CLUSTER_TIMEOUT_MS, &answer);
         is_up = err == DURE_OK && !answer.is_error && show_node(options, node, &answer);
         dure_rpc_client_destroy(client);
     }
