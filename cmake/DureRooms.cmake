@@ -59,3 +59,11 @@ function(dure_tests room)
         endif()
     endforeach()
 endfunction()
+
+# dure_more_time_under_wine(TEST...): there all takes longer, so these tests wait longer, by one factor,
+# and each as a whole may take ten minutes.
+function(dure_more_time_under_wine)
+    if(CMAKE_CROSSCOMPILING_EMULATOR)
+        set_tests_properties(${ARGN} PROPERTIES ENVIRONMENT DURE_TEST_SLACK=10 TIMEOUT 600)
+    endif()
+endfunction()

@@ -3,12 +3,11 @@
 """A role of one's own: dure is installed into a temporary folder, a program is built from there outside the tree, and
 serves clients in a cluster beside the nodes that ship.
 
-usage: test_role.py BUILD_FOLDER C_COMPILER [C_FLAGS]"""
+usage: test_role.py BUILD_FOLDER C_COMPILER C_FLAGS [CMAKE_OPTION...]"""
 
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -17,22 +16,23 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "cluster_process"))
 from cluster import free_ports  # noqa: E402
-from rpc_py import Client, until_true  # noqa: E402
+from programs import command_of, stop_gracefully  # noqa: E402
+from rpc_py import SLACK, Client, until_true  # noqa: E402
 
 
 def must(*command):
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100 * SLACK)
     if done.returncode != 0:
         sys.exit("%s\n%s%s" % (" ".join(command), done.stdout, done.stderr))
     return done.stdout
 
 
-def install_and_build(build, compiler, flags, work):
+def install_and_build(work, build, compiler, flags, *options):
     prefix = os.path.join(work, "prefix")
     must("cmake", "--install", build, "--prefix", prefix)
     role = os.path.join(work, "role")
     must("cmake", "-S", os.path.join(HERE, "role"), "-B", role, "-G", "Ninja", "-DCMAKE_C_COMPILER=" + compiler,
-         "-DCMAKE_C_FLAGS=" + flags, "-DCMAKE_PREFIX_PATH=" + prefix)
+         "-DCMAKE_C_FLAGS=" + flags, "-DCMAKE_PREFIX_PATH=" + prefix, *options)
     must("cmake", "--build", role)
     return os.path.join(prefix, "bin"), os.path.join(role, "greeter")
 
@@ -70,15 +70,15 @@ def main():
     work = tempfile.mkdtemp(prefix="dure-role-")
     up = None
     try:
-        flags = sys.argv[3] if len(sys.argv) > 3 else ""
-        programs, greeter = install_and_build(sys.argv[1], sys.argv[2], flags, work)
+        programs, greeter = install_and_build(work, *sys.argv[1:])
         ports = free_ports(5)
         config = os.path.join(work, "cluster.json")
         with open(config, "w") as file:
             json.dump(configuration(os.path.join(work, "data"), greeter, ports), file)
-        must(os.path.join(programs, "dure"), "check", config)
+        dure = command_of(os.path.join(programs, "dure"))
+        must(*dure, "check", config)
         log = open(os.path.join(work, "log.txt"), "wb")
-        up = subprocess.Popen([os.path.join(programs, "dure"), "up", config], stdin=subprocess.DEVNULL,
+        up = subprocess.Popen([*dure, "up", config], stdin=subprocess.DEVNULL,
                               stdout=log, stderr=log)
         try:
             play(ports[0])
@@ -86,8 +86,8 @@ def main():
             with open(log.name, errors="replace") as file:
                 print(file.read()[-8000:])
             raise
-        up.send_signal(signal.SIGTERM)
-        assert up.wait(20) == 0, "dure up did not end well"
+        stop_gracefully(up)
+        assert up.wait(20 * SLACK) == 0, "dure up did not end well"
     finally:
         if up is not None and up.poll() is None:
             up.terminate()
