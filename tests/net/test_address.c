@@ -145,7 +145,7 @@ static void a_name_is_looked_up_later_even_where_it_is_numeric(void)
 static void the_system_is_asked_on_a_job_thread(void)
 {
     net_fixture fixture;
-    DURE_REQUIRE(net_fixture_open(&fixture, DURE_BACKEND_EPOLL));
+    DURE_REQUIRE(net_fixture_open(&fixture, DURE_BACKEND_AUTO));
     outcome local = {0};
     DURE_CHECK_OK(dure_net_resolve(fixture.core, "127.1", 81, on_resolved, &local));
     NET_RUN_UNTIL(&fixture, local.is_there);
