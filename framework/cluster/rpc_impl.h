@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What rpc.c (the side that asks, and the life of it all) and request.c (the side that answers)
- * share.
+ * What the files of a dure_rpc share: rpc.c (the life of it all), rpc_route.c, rpc_call.c and
+ * rpc_notify.c (the side that asks), rpc_serve.c, request.c and request_answer.c (the side that
+ * answers), rpc_body.c (what both send).
  */
 #ifndef DURE_CLUSTER_RPC_IMPL_H
 #define DURE_CLUSTER_RPC_IMPL_H
@@ -23,6 +24,8 @@
 #define DURE_RPC_BUF_KEEP          1048576u /* no more memory is kept for the next frame */
 #define DURE_RPC_ERROR_TEXT_MAX    512
 #define DURE_RPC_REQUEST_BUCKETS   256u
+/* two texts, a number, three heads */
+#define DURE_RPC_ERROR_OBJECT_MAX (2 * DURE_RPC_ERROR_TEXT_MAX + 32)
 
 /* What goes on with one peer while its link stands. */
 typedef struct dure_rpc_peer {
@@ -109,14 +112,64 @@ struct dure_rpc {
 /* Something is to be done at the end of the round. */
 void dure_rpc_defer(dure_rpc *rpc);
 
+/* ---- rpc_body.c ---- */
+
 /* Whether bytes may go out as a body: one object within what the other end will accept. */
 DURE_CHECKED dure_err dure_rpc_check_body(const dure_rpc *rpc, dure_slice body);
 
 /* Empties a frame's buffer, and gives its memory back where a large body grew it. */
 void dure_rpc_clear_buf(dure_buf *buf);
 
-/* ---- request.c ---- */
+/* The body that stands in rpc->frame behind room for its header. */
+dure_slice dure_rpc_frame_body(const dure_rpc *rpc);
 
+/* Packs a body that is given (len 0: nil), behind room for the header. */
+DURE_CHECKED dure_err dure_rpc_pack_body(dure_rpc *rpc, dure_slice body);
+
+/* Whether what was packed may go out. Fails: TOO_LARGE, NO_MEMORY, INVALID. */
+DURE_CHECKED dure_err dure_rpc_packed_body_status(const dure_rpc *rpc);
+
+/* Writes the header into the room before the packed body; the bytes are lent until the next one. */
+DURE_CHECKED dure_err dure_rpc_finish_frame(dure_rpc *rpc, const dure_frame *frame,
+                                            dure_slice *out_bytes);
+
+/* Fills an outcome from a [code, name, text]. Fails: PROTOCOL. */
+DURE_CHECKED dure_err dure_rpc_read_error(dure_slice error, dure_outcome *out_outcome);
+
+/* Fills an outcome of ours. */
+void dure_rpc_own_outcome(dure_err status, dure_outcome *out_outcome);
+
+/* ---- rpc_route.c ---- */
+
+/* Whether something can be sent to a peer now, and whether it ever could; of itself always. */
+bool dure_rpc_peer_is_up(const dure_rpc_peer *peer);
+bool dure_rpc_peer_was_up(const dure_rpc_peer *peer);
+dure_peer_state dure_rpc_state_of(const dure_rpc_peer *peer);
+
+/* The peer of a target that is one node. Fails: NOT_CONFIGURED, NOT_UP, DOWN. */
+DURE_CHECKED dure_err dure_rpc_route(dure_rpc *rpc, const dure_target *target,
+                                     dure_rpc_peer **out_peer);
+
+/* ---- rpc_call.c ---- */
+
+/* The answer to a call of this node to itself; error: its [code, name, text], else body. */
+void dure_rpc_on_local_answer(dure_rpc *rpc, uint64_t call_id, dure_slice body, bool is_error);
+
+/* A frame of kind response or error. Not OK: the peer broke the protocol. */
+DURE_CHECKED dure_err dure_rpc_on_answer(dure_rpc_peer *peer, const dure_frame *frame);
+
+/* The link of a peer is gone: what was not given to the system cannot have run. */
+void dure_rpc_end_calls_of(dure_rpc_peer *peer);
+
+/* Calls of this node to itself: those that no handler has seen did not run. */
+void dure_rpc_end_local_calls(dure_rpc *rpc);
+
+/* Tells the calls whose outcome became known during the round. */
+void dure_rpc_tell_ended_calls(dure_rpc *rpc);
+
+/* ---- rpc_serve.c ---- */
+
+/* NULL: this node does not serve it. */
 const dure_method *dure_rpc_find_method(const dure_rpc *rpc, uint32_t number);
 
 /* Frames of kinds request, notify and cancel. Not OK: the peer broke the protocol. */
@@ -129,26 +182,58 @@ DURE_CHECKED dure_err dure_rpc_queue_local(dure_rpc *rpc, uint64_t call_id, uint
                                            uint64_t subject, uint32_t left_ms, dure_slice body,
                                            dure_request **out_request);
 
+/* Serves what was queued, runs the on_cancel that came late. */
+void dure_rpc_run_requests(dure_rpc *rpc);
+
+/* ---- request.c ---- */
+
+/*
+ * A request with a copy of its params and its deadline (left_ms 0: none), in no list yet.
+ * Fails: NO_MEMORY.
+ */
+DURE_CHECKED dure_err dure_request_create(dure_rpc *rpc, uint32_t method, uint64_t subject,
+                                          uint32_t left_ms, dure_slice params,
+                                          dure_request **out_request);
+
+/* Makes it a peer's request of this id. Fails: NO_MEMORY. */
+DURE_CHECKED dure_err dure_request_attach(dure_request *request, dure_rpc_peer *peer, uint32_t id);
+
+/* A peer's request that is not answered yet, or NULL. */
+dure_request *dure_request_find(const dure_rpc_peer *peer, uint32_t id);
+
+/* The answer is given, or nobody wants it: it is gone once its handler has returned. */
+void dure_request_finish(dure_request *request);
+
 /* The caller is gone: nobody wants the answer. */
 void dure_request_cancel(dure_request *request);
 
-/* Serves what was queued, runs the on_cancel that came late. */
-void dure_rpc_run_requests(dure_rpc *rpc);
+/* Runs its on_cancel, which may answer, and so end, the request. */
+void dure_request_run_on_cancel(dure_request *request);
+
+/* Gives an ended request back for reuse. */
+void dure_request_give_free(dure_request *request);
 
 /* All requests of a peer whose link is gone; all that are left at the end. */
 void dure_rpc_cancel_peer(dure_rpc_peer *peer);
 void dure_rpc_cancel_local(dure_rpc *rpc);
 void dure_rpc_free_requests(dure_rpc *rpc);
 
-/* ---- rpc.c ---- */
+/* ---- request_answer.c ---- */
 
-/* The answer to a call of this node to itself; error: its [code, name, text], else body. */
-void dure_rpc_on_local_answer(dure_rpc *rpc, uint64_t call_id, dure_slice body, bool is_error);
+/* A body as one object: nil where it is empty. */
+dure_slice dure_rpc_object_of(dure_slice body);
 
-/* Fills an outcome from a [code, name, text]. Fails: PROTOCOL. */
-DURE_CHECKED dure_err dure_rpc_read_error(dure_slice error, dure_outcome *out_outcome);
+/*
+ * Packs [code, name, text] into room, which answers of other requests cannot overwrite; its length,
+ * 0 when there is no memory.
+ */
+size_t dure_rpc_pack_error(dure_rpc *rpc, uint32_t code, const char *name, const char *text,
+                           uint8_t room[DURE_RPC_ERROR_OBJECT_MAX]);
 
-/* Fills an outcome of ours. */
-void dure_rpc_own_outcome(dure_err status, dure_outcome *out_outcome);
+/* Sends a [code, name, text] to where the request's answers go. */
+void dure_request_answer_error(dure_request *request, dure_slice error);
+
+/* Tells the client or admin behind a local request, once. */
+void dure_request_tell_local(dure_request *request, const dure_outcome *outcome);
 
 #endif
