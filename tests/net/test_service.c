@@ -493,6 +493,21 @@ static void it_stops_under_load_on_uring(void)
     stop_under_load(DURE_BACKEND_URING);
 }
 
+static void other_threads_send_to_any_session_on_win32(void)
+{
+    send_from_threads(DURE_BACKEND_WIN32);
+}
+
+static void many_threads_disconnecting_end_each_session_once_on_win32(void)
+{
+    disconnect_from_threads(DURE_BACKEND_WIN32);
+}
+
+static void it_stops_under_load_on_win32(void)
+{
+    stop_under_load(DURE_BACKEND_WIN32);
+}
+
 DURE_SUITE(net_service, DURE_TEST(sessions_are_spread_over_the_cores),
            DURE_TEST(ids_reach_any_session_and_stale_ones_nothing),
            DURE_TEST(sessions_past_the_most_are_closed_at_accept),
@@ -500,6 +515,9 @@ DURE_SUITE(net_service, DURE_TEST(sessions_are_spread_over_the_cores),
            DURE_TEST(it_may_be_destroyed_in_on_closed),
            DURE_TEST(other_threads_send_to_any_session_on_epoll),
            DURE_TEST(other_threads_send_to_any_session_on_uring),
+           DURE_TEST(other_threads_send_to_any_session_on_win32),
            DURE_TEST(many_threads_disconnecting_end_each_session_once_on_epoll),
            DURE_TEST(many_threads_disconnecting_end_each_session_once_on_uring),
-           DURE_TEST(it_stops_under_load_on_epoll), DURE_TEST(it_stops_under_load_on_uring));
+           DURE_TEST(many_threads_disconnecting_end_each_session_once_on_win32),
+           DURE_TEST(it_stops_under_load_on_epoll), DURE_TEST(it_stops_under_load_on_uring),
+           DURE_TEST(it_stops_under_load_on_win32));
