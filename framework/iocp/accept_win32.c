@@ -5,7 +5,7 @@
  * of a recycled socket, stops nothing.
  */
 #include "base/mem.h"
-#include "iocp/core_win32_impl.h"
+#include "iocp/core_impl_win32.h"
 
 /* An AcceptEx that fails at the call because of one connection is tried again so many times. */
 #define ACCEPT_TRIES 4u

@@ -3,7 +3,7 @@
  * ConnectEx: bound first, its context updated at once; with a recycled socket where there is one,
  * and with a fresh one where the system does not take that.
  */
-#include "iocp/core_win32_impl.h"
+#include "iocp/core_impl_win32.h"
 
 static dure_err connect_prepare(win32_socket *socket)
 {

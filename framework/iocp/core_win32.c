@@ -16,7 +16,7 @@
 
 #include "base/mem.h"
 #include "iocp/backends.h"
-#include "iocp/core_win32_impl.h"
+#include "iocp/core_impl_win32.h"
 #include "iocp/system.h"
 
 #define NS_PER_MS 1000000u

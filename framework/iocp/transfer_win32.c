@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "iocp/core_win32_impl.h"
+#include "iocp/core_impl_win32.h"
 
 /* A socket's share of one round, so that a loud one takes no other's turn. */
 #define RECVS_PER_ROUND 4u

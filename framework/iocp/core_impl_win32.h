@@ -3,8 +3,8 @@
  * What the files of the win32 back end share: core_win32.c (core, port, sockets), connect_win32.c,
  * accept_win32.c and transfer_win32.c. Everything here is called on the owner thread.
  */
-#ifndef DURE_IOCP_CORE_WIN32_IMPL_H
-#define DURE_IOCP_CORE_WIN32_IMPL_H
+#ifndef DURE_IOCP_CORE_IMPL_WIN32_H
+#define DURE_IOCP_CORE_IMPL_WIN32_H
 
 #include "iocp/backend.h"
 #include "iocp/recycle_win32.h"
