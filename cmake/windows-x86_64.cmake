@@ -2,7 +2,9 @@
 # a program needs no DLL beyond the system's. Wine runs them for the tests.
 set(CMAKE_SYSTEM_NAME Windows)
 set(CMAKE_SYSTEM_PROCESSOR x86_64)
-set(CMAKE_C_COMPILER x86_64-w64-mingw32-gcc-win32)
+if(NOT CMAKE_C_COMPILER)
+    set(CMAKE_C_COMPILER x86_64-w64-mingw32-gcc-win32)
+endif()
 set(CMAKE_RC_COMPILER x86_64-w64-mingw32-windres)
 set(CMAKE_AR x86_64-w64-mingw32-ar CACHE STRING "")
 set(CMAKE_RANLIB x86_64-w64-mingw32-ranlib CACHE STRING "")
