@@ -58,7 +58,11 @@ class Cluster:
     def start_all(self, order=("gateway-1", "game-1", "game-2", "db-1")):
         for node in order:
             self.start(node)
-        until_true("all nodes up and linked", self.is_linked, 20)
+        try:
+            until_true("all nodes up and linked", self.is_linked, 20)
+        except TimeoutError:
+            print("The last status:", self.dure("status", "--json"))
+            raise
 
     def is_linked(self):
         answer = self.dure("status", "--json")
