@@ -63,21 +63,25 @@ typedef struct win32_socket {
     int accept_error;
 } win32_socket;
 
+/* The core around its common half. */
 static inline win32_core *dure_win32_core_of(dure_iocp_core *core)
 {
     return DURE_CONTAINER_OF(core, win32_core, base);
 }
 
+/* The socket around its common half. */
 static inline win32_socket *dure_win32_socket_of(dure_iocp_socket *socket)
 {
     return DURE_CONTAINER_OF(socket, win32_socket, base);
 }
 
+/* The core that a socket belongs to. */
 static inline win32_core *dure_win32_socket_core(win32_socket *socket)
 {
     return dure_win32_core_of(socket->base.core);
 }
 
+/* There is something to read: it gets its turn in this round. */
 static inline void dure_win32_make_hot(win32_socket *socket)
 {
     if (dure_list_is_empty(&socket->node)) {
