@@ -42,6 +42,12 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/framework/
         FILES_MATCHING PATTERN "*.h"
         PATTERN "*_impl.h" EXCLUDE PATTERN "*_posix.h" EXCLUDE PATTERN "*_win32.h" EXCLUDE)
 
+# The harness for tests of clusters, as <harness/harness.h> and dure::harness.
+install(TARGETS dure_harness ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(FILES ${PROJECT_SOURCE_DIR}/tests/harness/harness.h
+              ${PROJECT_SOURCE_DIR}/tests/harness/fault_proxy.h
+        DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/dure/harness)
+
 set(DURE_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/dure)
 set(DURE_SHARE_DIR ${CMAKE_INSTALL_DATADIR}/dure)
 set(DURE_INCLUDE_DIR ${CMAKE_INSTALL_INCLUDEDIR}/dure)
@@ -88,3 +94,4 @@ function(dure_install_programs folder)
 endfunction()
 dure_install_programs(${PROJECT_SOURCE_DIR}/nodes)
 dure_install_programs(${PROJECT_SOURCE_DIR}/tools)
+dure_install_programs(${PROJECT_SOURCE_DIR}/tests/harness)

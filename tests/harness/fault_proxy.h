@@ -15,11 +15,13 @@
  *   split N [WAY]         at most N bytes at a time, 1 ms apart, so that they arrive apart
  *   merge MS [WAY]        what comes within MS leaves together
  *   slow N [WAY]          at most N bytes a second; the sender is held back
- *   silent [WAY]          nothing is passed on, ends neither; what comes is kept until `heal`, as
- * TCP would send it again after an outage. New connections are not dialled on one-way WAY the same
- * as silent WAY reset-at N [WAY]      a connection is reset once N bytes of it have gone that way,
- * counted from its beginning; at once where they have cut                   connections end now,
- * new ones are reset at once close                 connections end now (FIN); new ones are served
+ *   silent [WAY]          nothing is passed on, ends neither; what comes is kept until `heal`
+ *                         as TCP keeps it, and new connections are not dialled on
+ *   one-way WAY           the same as silent WAY
+ *   reset-at N [WAY]      a connection is reset once N bytes of it have gone that way, since its
+ *                         beginning; at once where they have
+ *   cut                   connections end now, new ones are reset at once
+ *   close                 connections end now (FIN); new ones are served
  *   reset                 connections are reset now; new ones are served
  *   heal                  no fault any more; what was kept leaves
  *
