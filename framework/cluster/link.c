@@ -138,7 +138,9 @@ static void fill_service_config(dure_links *links, dure_service_config *config)
     config->recv_rest_max = DURE_WIRE_LINK_FRAME_MAX;
     config->close_ms = DURE_LINK_CLOSE_MS;
     config->write_stall_ms = links->settings->write_stall_ms;
-    config->user_timeout_ms = 10000;
+    config->user_timeout_ms = links->settings->user_timeout_ms;
+    config->accept_pause_first_ms = links->settings->accept_pause_first_ms;
+    config->accept_pause_max_ms = links->settings->accept_pause_max_ms;
 }
 
 /* Nobody dials a node whose role is in no list; it listens all the same where it has a port. */

@@ -92,12 +92,16 @@ bool dure_registry_setting_bool(const dure_registry *registry, const char *node_
     X(admin_idle_ms, 60000, 1000, 86400000)                                                        \
     X(body_max_bytes, 16777216, 65536, 268435456)                                                  \
     X(link_queue_high_bytes, 8388608, 65536, 1073741824)                                           \
-    X(link_queue_max_bytes, 33554432, 65536, 1073741824)
+    X(link_queue_max_bytes, 33554432, 65536, 1073741824)                                           \
+    X(user_timeout_ms, 10000, 100, 600000)                                                         \
+    X(accepts_outstanding, 64, 1, 1024)                                                            \
+    X(accept_pause_first_ms, 10, 1, 10000)                                                         \
+    X(accept_pause_max_ms, 1000, 1, 600000)
 
 /* Settings of the whole cluster, from the top level of the file, each with its default in
  * config/cluster.schema.json. */
 typedef struct dure_registry_settings {
-    const char *backend; /* "auto", "epoll", "uring" */
+    const char *backend; /* "auto", "epoll", "uring", "win32" */
     uint32_t handshake_ms;
     uint32_t heartbeat_ms;
     uint32_t peer_timeout_ms;

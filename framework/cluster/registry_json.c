@@ -53,7 +53,7 @@ static const key_row cluster_keys[] = {
     {"data", KEY_TEXT, false, 0, 0, "\"var\"", NULL},
     {"roles", KEY_OBJECT, true, 0, 0, NULL, NULL},
     {"nodes", KEY_ARRAY, true, 0, 0, NULL, NULL},
-    {"backend", KEY_CHOICE, false, 0, 0, "\"auto\"", "|auto|epoll|uring|"},
+    {"backend", KEY_CHOICE, false, 0, 0, "\"auto\"", "|auto|epoll|uring|win32|"},
     {"secret_file", KEY_TEXT, false, 0, 0, NULL, NULL},
     {"secret_previous_file", KEY_TEXT, false, 0, 0, NULL, NULL},
     {"handshake_ms", KEY_INT, false, 50, 60000, "2000", NULL},
@@ -882,9 +882,9 @@ static void check_backend_variable(const reader *r)
         return;
     }
     if (strcmp(backend, "auto") != 0 && strcmp(backend, "epoll") != 0 &&
-        strcmp(backend, "uring") != 0) {
-        dure_registry_diagnostic diagnostic = {DURE_REGISTRY_MISTAKE,      "DURE_BACKEND", 0, 0, "",
-                                               "none of: auto epoll uring"};
+        strcmp(backend, "uring") != 0 && strcmp(backend, "win32") != 0) {
+        dure_registry_diagnostic diagnostic = {
+            DURE_REGISTRY_MISTAKE, "DURE_BACKEND", 0, 0, "", "none of: auto epoll uring win32"};
         dure_registry_report_add(r->report, &diagnostic);
         return;
     }
@@ -922,6 +922,8 @@ static void check_limits(const reader *r, const cJSON *root)
                 "client_queue_bytes", s->client_queue_bytes);
     check_order(r, root, "login_memory_percent", s->login_memory_percent, "shed_memory_percent",
                 s->shed_memory_percent);
+    check_order(r, root, "accept_pause_first_ms", s->accept_pause_first_ms, "accept_pause_max_ms",
+                s->accept_pause_max_ms);
 }
 
 static dure_err read_all(reader *r, dure_registry **out_registry)

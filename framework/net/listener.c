@@ -9,9 +9,6 @@
 #include "base/mem.h"
 #include "net/address.h"
 
-#define PAUSE_FIRST_MS 10u
-#define PAUSE_MAX_MS   1000u
-
 typedef enum listener_state {
     LISTENER_NEW,
     LISTENER_LISTENING,
@@ -46,7 +43,8 @@ dure_err dure_listener_create(const dure_listener_config *config, dure_listener 
     }
     listener->config = *config;
     listener->state = LISTENER_NEW;
-    listener->pause_ms = PAUSE_FIRST_MS;
+    DURE_ASSERT(config->pause_first_ms > 0 && config->pause_first_ms <= config->pause_max_ms);
+    listener->pause_ms = config->pause_first_ms;
     dure_iocp_object_init(&listener->object, config->core, &listener_ops);
     dure_iocp_event_init(&listener->accept_event, &listener->object, DURE_IOCP_ACCEPT);
     dure_iocp_event_init(&listener->pause_event, &listener->object, DURE_IOCP_TIMER);
@@ -156,8 +154,8 @@ static void listener_pause(dure_listener *listener, dure_err cause)
         listener->is_retrying = true;
         dure_iocp_post(listener->object.core, &listener->retry_event);
     }
-    listener->pause_ms =
-        listener->pause_ms * 2 < PAUSE_MAX_MS ? listener->pause_ms * 2 : PAUSE_MAX_MS;
+    uint32_t max_ms = listener->config.pause_max_ms;
+    listener->pause_ms = listener->pause_ms < max_ms / 2 ? listener->pause_ms * 2 : max_ms;
 }
 
 static void listener_resume(dure_listener *listener)
@@ -174,7 +172,7 @@ static void listener_accepted(dure_listener *listener, const dure_iocp_event *ev
     bool more = event->more;
     dure_err status = event->status;
     if (status == DURE_OK && event->accepted != NULL) {
-        listener->pause_ms = PAUSE_FIRST_MS;
+        listener->pause_ms = listener->config.pause_first_ms;
         if (listener->state == LISTENER_CLOSING) {
             dure_iocp_socket_close(event->accepted);
         } else {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Listener: keeps accepting on one address. Whatever the system says about an accept, it goes on:
- * after an error it pauses 10 ms, doubling to 1 s while the errors last. Only close ends it.
+ * after an error it pauses, twice as long each time while the errors last. Only close ends it.
  * Thread: owner of its core, for everything here.
  */
 #ifndef DURE_NET_LISTENER_H
@@ -16,6 +16,8 @@ typedef struct dure_listener_config {
     const char *name;         /* for logs; borrowed for the listener's life */
     dure_net_address address; /* port 0: the system chooses */
     uint32_t backlog;         /* connections that wait to be accepted */
+    uint32_t pause_first_ms;  /* after an error, at least 1 */
+    uint32_t pause_max_ms;    /* what it doubles to; not less */
     /* A connection came. Takes: socket. */
     void (*on_accept)(void *ctx, dure_iocp_socket *socket);
     /* An accept failed and the listener pauses. */

@@ -164,6 +164,8 @@ static dure_err server_make_listener(dure_server *server, const dure_net_address
         .name = server->base.name,
         .address = *address,
         .backlog = SERVER_BACKLOG,
+        .pause_first_ms = server->base.config.accept_pause_first_ms,
+        .pause_max_ms = server->base.config.accept_pause_max_ms,
         .on_accept = server_accepted,
         .on_pause = server_paused,
         .on_closed = server_listener_closed,

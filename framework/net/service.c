@@ -21,6 +21,8 @@ void dure_service_config_init(dure_service_config *config)
         .connect_ms = 5000,
         .write_stall_ms = 10000,
         .keepalive_s = 60,
+        .accept_pause_first_ms = 10,
+        .accept_pause_max_ms = 1000,
     };
 }
 

@@ -21,20 +21,23 @@ typedef struct dure_service_config {
     const dure_session_handlers *handlers; /* all set; borrowed for the service's life */
     void *context;                         /* dure_service_context */
     const dure_filter_factory *filter;     /* NULL: identity */
-    uint32_t sessions_max;    /* server: most at once, further ones are closed at accept */
-    size_t send_queue_max;    /* bytes; past it send fails as OVERLOADED */
-    size_t recv_rest_max;     /* bytes that on_recv may leave unconsumed before TOO_LARGE */
-    uint32_t close_ms;        /* a graceful end in all; then the session is cut */
-    uint32_t connect_ms;      /* client: a connect in all */
-    uint32_t write_stall_ms;  /* queued bytes without progress: cut as SLOW; 0: never */
-    uint32_t keepalive_s;     /* TCP keepalive; 0: off */
-    uint32_t user_timeout_ms; /* TCP_USER_TIMEOUT; 0: the system's */
+    uint32_t sessions_max;          /* server: most at once, further ones are closed at accept */
+    size_t send_queue_max;          /* bytes; past it send fails as OVERLOADED */
+    size_t recv_rest_max;           /* bytes that on_recv may leave unconsumed before TOO_LARGE */
+    uint32_t close_ms;              /* a graceful end in all; then the session is cut */
+    uint32_t connect_ms;            /* client: a connect in all */
+    uint32_t write_stall_ms;        /* queued bytes without progress: cut as SLOW; 0: never */
+    uint32_t keepalive_s;           /* TCP keepalive; 0: off */
+    uint32_t user_timeout_ms;       /* TCP_USER_TIMEOUT; 0: the system's */
+    uint32_t accept_pause_first_ms; /* server: the pause after an error of an accept, */
+    uint32_t accept_pause_max_ms;   /* doubling up to this while errors last */
     void (*on_closed)(dure_service *service,
                       void *context); /* all sessions are gone; may be NULL */
 } dure_service_config;
 
 /*
- * Defaults: 100,000 sessions, 1 MiB, 64 KiB, 5,000 ms, 5,000 ms, 10,000 ms, keepalive 60 s, 0;
+ * Defaults: 100,000 sessions, 1 MiB, 64 KiB, 5,000 ms, 5,000 ms, 10,000 ms, keepalive 60 s, 0,
+ * 10 ms to 1,000 ms;
  * everything else zero.
  */
 void dure_service_config_init(dure_service_config *config);

@@ -184,8 +184,10 @@ static int main_make_core(node_program *program, const node_options *options)
 {
     dure_iocp_core_config config;
     dure_iocp_core_config_init(&config);
-    const char *backend = dure_registry_settings_of(program->registry)->backend;
+    const dure_registry_settings *settings = dure_registry_settings_of(program->registry);
+    const char *backend = settings->backend;
     config.log = program->log;
+    config.accepts_max = settings->accepts_outstanding;
     dure_err err = dure_backend_parse(backend, &config.backend);
     if (err == DURE_OK) {
         err = dure_iocp_core_create(&config, &program->core);

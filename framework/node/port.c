@@ -537,6 +537,8 @@ dure_err node_port_start(node_port *port, const dure_net_address *address)
     config.send_queue_max = port->config.settings->client_queue_bytes;
     config.write_stall_ms = port->config.settings->write_stall_ms;
     config.recv_rest_max = DURE_WIRE_CLIENT_MESSAGE_MAX * 2;
+    config.accept_pause_first_ms = port->config.settings->accept_pause_first_ms;
+    config.accept_pause_max_ms = port->config.settings->accept_pause_max_ms;
     config.close_ms = PORT_CLOSE_MS;
     config.on_closed = port_on_service_closed;
     dure_err err = dure_server_service_create(&config, address, &port->service);

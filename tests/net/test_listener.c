@@ -38,6 +38,8 @@ static dure_listener *listener_on(dure_iocp_core *core, test_door *door, const c
         .core = core,
         .name = "door",
         .backlog = 16,
+        .pause_first_ms = 10,
+        .pause_max_ms = 1000,
         .on_accept = on_accept,
         .on_pause = on_pause,
         .on_closed = on_closed,

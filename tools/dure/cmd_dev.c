@@ -164,7 +164,8 @@ static dure_err dev_make_node(dev *d, size_t index)
     core_config.log = worker->log;
     const char *backend = getenv("DURE_BACKEND");
     if (backend != NULL && dure_backend_parse(backend, &core_config.backend) != DURE_OK) {
-        (void)fprintf(stderr, "dure dev: DURE_BACKEND: \"%s\" is none of auto, epoll, uring\n",
+        (void)fprintf(stderr,
+                      "dure dev: DURE_BACKEND: \"%s\" is none of auto, epoll, uring, win32\n",
                       backend);
         return DURE_ERR_CONFIG;
     }
