@@ -9,6 +9,9 @@
 #include "base/mem.h"
 #include "net/address.h"
 
+#define PAUSE_FIRST_MS 10u
+#define PAUSE_MAX_MS   1000u
+
 typedef enum listener_state {
     LISTENER_NEW,
     LISTENER_LISTENING,
@@ -43,8 +46,13 @@ dure_err dure_listener_create(const dure_listener_config *config, dure_listener 
     }
     listener->config = *config;
     listener->state = LISTENER_NEW;
-    DURE_ASSERT(config->pause_first_ms > 0 && config->pause_first_ms <= config->pause_max_ms);
-    listener->pause_ms = config->pause_first_ms;
+    if (config->pause_first_ms == 0) {
+        listener->config.pause_first_ms = PAUSE_FIRST_MS;
+    }
+    if (config->pause_max_ms == 0) {
+        listener->config.pause_max_ms = PAUSE_MAX_MS;
+    }
+    listener->pause_ms = listener->config.pause_first_ms;
     dure_iocp_object_init(&listener->object, config->core, &listener_ops);
     dure_iocp_event_init(&listener->accept_event, &listener->object, DURE_IOCP_ACCEPT);
     dure_iocp_event_init(&listener->pause_event, &listener->object, DURE_IOCP_TIMER);

@@ -16,8 +16,8 @@ typedef struct dure_listener_config {
     const char *name;         /* for logs; borrowed for the listener's life */
     dure_net_address address; /* port 0: the system chooses */
     uint32_t backlog;         /* connections that wait to be accepted */
-    uint32_t pause_first_ms;  /* after an error, at least 1 */
-    uint32_t pause_max_ms;    /* what it doubles to; not less */
+    uint32_t pause_first_ms;  /* after an error; 0: 10 */
+    uint32_t pause_max_ms;    /* what it doubles to; 0: 1,000 */
     /* A connection came. Takes: socket. */
     void (*on_accept)(void *ctx, dure_iocp_socket *socket);
     /* An accept failed and the listener pauses. */
