@@ -109,6 +109,8 @@ bool dure_harness_wait_ready(dure_harness *h, const char *id, uint32_t ms);
 /* The node says that its link to peer is up, or that it is not. */
 bool dure_harness_wait_link(dure_harness *h, const char *id, const char *peer, bool is_up,
                             uint32_t ms);
+/* What the node says of that link at this moment; false where it does not answer. Never fails. */
+bool dure_harness_is_linked(dure_harness *h, const char *id, const char *peer);
 /* Every node answers, and every link of the configuration is up at both of its ends. */
 bool dure_harness_wait_linked(dure_harness *h, uint32_t ms);
 /*
@@ -136,7 +138,7 @@ bool dure_harness_client_address(dure_harness *h, const char *id, dure_net_addre
 /* A connection to it; ends with dure_harness_close, else with the run. NULL is taken by all
  * functions below, which fail then. */
 dure_harness_client *dure_harness_connect(dure_harness *h, const char *id);
-/* connect, and login of that player. */
+/* connect, and login of that player, as call_until_ok within 10 s. */
 dure_harness_client *dure_harness_login(dure_harness *h, const char *id, const char *player);
 void dure_harness_close(dure_harness_client *client);
 

@@ -200,7 +200,8 @@ dure_harness_client *dure_harness_login(dure_harness *h, const char *id, const c
     char params[256];
     dure_harness_client *client = dure_harness_connect(h, id);
     (void)snprintf(params, sizeof params, "[\"%s\"]", player);
-    return dure_harness_call(client, "login", params, HARNESS_CALL_MS) != NULL ? client : NULL;
+    /* A cluster that has just come up may want a moment until db lets game nodes act. */
+    return dure_harness_call_until_ok(client, "login", params, HARNESS_CALL_MS) ? client : NULL;
 }
 
 void dure_harness_close(dure_harness_client *client)

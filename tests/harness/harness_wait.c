@@ -147,6 +147,13 @@ bool dure_harness_wait_link(dure_harness *h, const char *id, const char *peer, b
     return q.node != NULL && wait_for(h, &q, ms, what);
 }
 
+bool dure_harness_is_linked(dure_harness *h, const char *id, const char *peer)
+{
+    question q = {.node = harness_find(h, id)};
+    bool is_up = false;
+    return q.node != NULL && see_link(h, &q, q.node, peer, &is_up) && is_up;
+}
+
 static bool ask_linked(dure_harness *h, question *q)
 {
     for (size_t i = 0; i < h->node_count; i++) {
