@@ -14,7 +14,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "cluster_process"))
 import cluster  # noqa: E402
-from relays import Relays  # noqa: E402
+from fault_proxy import FaultProxy  # noqa: E402
 
 NODES = ("gateway-1", "gateway-2", "game-1", "game-2", "db-1")
 LINKS = tuple((dialer, listener) for dialer in NODES for listener in NODES
@@ -43,20 +43,24 @@ class Nodes(cluster.Cluster):
             json.dump(text, file, indent=1)
         del self.environment["DURE_SET"]
         at = dict(zip(NODES, ports))
-        self.relay_ports = dict(zip(LINKS, ports[len(NODES):]))
-        self.relays = Relays({link: (port, at[link[1]]) for link, port in self.relay_ports.items()})
+        self.proxies = {link: FaultProxy(bin_folder, "127.0.0.1:%d" % at[link[1]], port)
+                        for link, port in zip(LINKS, ports[len(NODES):])}
 
     def start_all(self, order=NODES):
         super().start_all(order)
 
     def start(self, node):
-        """Each node finds those that it dials behind the relays of its links."""
+        """Each node finds those that it dials behind the fault proxies of its links."""
         own = self.environment
-        sets = ["nodes[%d].link_port=%d" % (NODES.index(link[1]), port) for link, port in self.relay_ports.items()
+        sets = ["nodes[%d].link_port=%d" % (NODES.index(link[1]), proxy.port) for link, proxy in self.proxies.items()
                 if link[0] == node]
         self.environment = dict(own, DURE_SET=";".join(sets))
         super().start(node)
         self.environment = own
+
+    def connections(self):
+        """How many connections each link has at this moment: [[dialer, listener, connections]]."""
+        return [[*link, proxy.say("stats")["connections"]] for link, proxy in self.proxies.items()]
 
     def dead(self):
         """Nodes that have ended without being told to: (node, exit code)."""
@@ -103,7 +107,8 @@ class Nodes(cluster.Cluster):
             if process.poll() is None:
                 process.kill()
                 process.wait(10)
-        self.relays.close()
+        for proxy in self.proxies.values():
+            proxy.end()
         self.log.close()
         if not keep:
             shutil.rmtree(self.data, ignore_errors=True)
@@ -112,6 +117,9 @@ class Nodes(cluster.Cluster):
 NODE_FAULTS = {"kill": (5, 0.05, 2.0), "stop": (2, 0.1, 0.7), "pause": (3, 1.3, 3.0), "silence": (1, 7.0, 12.0)}
 LINK_FAULTS = {"cut": (2, 0.3, 4.0), "cut_there": (1, 0.3, 12.0), "cut_back": (1, 0.3, 12.0), "delay": (1, 1.0, 4.0),
                "reset": (2, 0.05, 0.3)}
+
+WORDS = {"cut": "silent", "cut_there": "one-way to-server", "cut_back": "one-way to-client", "delay": "delay 100",
+         "reset": "reset"}
 
 
 def plan(seed, seconds):
@@ -137,7 +145,7 @@ def plan(seed, seconds):
 def begin(nodes, fault):
     node = fault["on"][0]
     if fault["kind"] in LINK_FAULTS:
-        nodes.relays.set(tuple(fault["on"]), fault["kind"])
+        nodes.proxies[tuple(fault["on"])].say(WORDS[fault["kind"]])
     elif fault["kind"] == "kill":
         nodes.kill(node)
         del nodes.processes[node]
@@ -148,7 +156,7 @@ def begin(nodes, fault):
 def end(nodes, fault):
     node = fault["on"][0]
     if fault["kind"] in LINK_FAULTS:
-        nodes.relays.set(tuple(fault["on"]), None)
+        nodes.proxies[tuple(fault["on"])].say("heal")
     elif fault["kind"] == "kill":
         nodes.start(node)
     else:

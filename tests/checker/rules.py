@@ -4,7 +4,7 @@ what breaks it as stories: which players, which lines, which rows.
 
 Lines (`k`): intent and end of a call (joined by `id`), note (a notification), stray (an answer too many), gone (a
 connection's end), fault (with `until`), died (a node that ended by itself), sample (the database during the run), status
-(what a node says of itself), connections (of each link, seen from its relay), final (the database afterwards), settled,
+(what a node says of itself), connections (of each link, seen from its fault proxy), final (the database afterwards), settled,
 stopped (a node's exit code at the graceful stop)."""
 
 import json

@@ -92,7 +92,7 @@ async def watch(world):
             world.journal.note("sample", t0=since, **found)
         except cluster_nodes.sqlite3.Error as error:
             world.journal.note("no_sample", text=str(error))
-        world.journal.note("connections", links=world.nodes.relays.count())
+        world.journal.note("connections", links=await loop.run_in_executor(None, world.nodes.connections))
         if not world.disturbed:
             for status in await loop.run_in_executor(None, world.nodes.status):
                 world.journal.note("status", **status)

@@ -4,7 +4,6 @@
 
 usage: test_program.py BIN_FOLDER"""
 
-import json
 import os
 import socket
 import subprocess
@@ -14,26 +13,8 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from fault_proxy import FaultProxy  # noqa: E402
 from programs import command_of, stop_gracefully  # noqa: E402
-
-
-class Proxy:
-    def __init__(self, bin_folder, to):
-        self.process = subprocess.Popen([*command_of(os.path.join(bin_folder, "fault-proxy")), "--to", to],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.port = int(self._reply()["listening"].rsplit(":", 1)[1])
-
-    def _reply(self):
-        return json.loads(self.process.stdout.readline())
-
-    def say(self, line):
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        return self._reply()
-
-    def end(self):
-        self.process.stdin.close()
-        return self.process.wait(10)
 
 
 def echo(listener):
@@ -62,7 +43,7 @@ def ended(client):
 def main():
     listener = socket.create_server(("127.0.0.1", 0))
     threading.Thread(target=echo, args=(listener,), daemon=True).start()
-    proxy = Proxy(sys.argv[1], "localhost:%d" % listener.getsockname()[1])
+    proxy = FaultProxy(sys.argv[1], "localhost:%d" % listener.getsockname()[1])
     client = socket.create_connection(("127.0.0.1", proxy.port), 10)
     client.sendall(b"hello")
     check("echo", client.recv(100), b"hello")
@@ -95,7 +76,7 @@ def main():
     check("no target", subprocess.run(program, capture_output=True, timeout=10).returncode, 2)
     shown = subprocess.run([*program, "--help"], capture_output=True, text=True, timeout=10)
     check("help", (shown.returncode, "reset-at N [WAY]" in shown.stdout), (0, True))
-    second = Proxy(sys.argv[1], "127.0.0.1:1")
+    second = FaultProxy(sys.argv[1], "127.0.0.1:1")
     stop_gracefully(second.process)
     check("SIGTERM, or Ctrl-C", second.process.wait(10), 0)
 

@@ -9,10 +9,8 @@
 #include "fault_relay.h"
 #include "net/listener.h"
 
-#define RELAYS_MAX     4096u
-#define BACKLOG        256u
-#define PAUSE_FIRST_MS 10u
-#define PAUSE_MAX_MS   100u
+#define RELAYS_MAX 4096u
+#define BACKLOG    256u
 
 struct dure_fault_proxy {
     dure_fault_proxy_config config;
@@ -81,8 +79,6 @@ dure_err dure_fault_proxy_create(const dure_fault_proxy_config *config,
         .name = config->name,
         .address = config->listen,
         .backlog = BACKLOG,
-        .pause_first_ms = PAUSE_FIRST_MS,
-        .pause_max_ms = PAUSE_MAX_MS,
         .on_accept = proxy_on_accept,
         .on_pause = proxy_on_pause,
         .on_closed = proxy_on_listener_closed,

@@ -234,6 +234,21 @@ static dure_err start(proxy_program *p, dure_fault_proxy_config *config)
     return err;
 }
 
+/* Ended from outside, its reader waits for a line, and what it uses stays. */
+static void program_forget(proxy_program *p)
+{
+    dure_mutex_lock(p->mutex);
+    bool is_reader_over = p->is_end_of_input;
+    dure_mutex_unlock(p->mutex);
+    if (!is_reader_over) {
+        return;
+    }
+    dure_thread_join(p->reader);
+    dure_cond_destroy(p->cond);
+    dure_mutex_destroy(p->mutex);
+    dure_mem_free(p);
+}
+
 int main(int argc, char **argv)
 {
     dure_fault_proxy_config config = {0};
@@ -256,5 +271,6 @@ int main(int argc, char **argv)
                                   0); /* what was posted at the end */
     dure_fault_proxy_destroy(p->proxy);
     dure_program_destroy(p->program);
-    return DURE_EXIT_OK; /* p stays: the reader may be waiting for a line */
+    program_forget(p);
+    return DURE_EXIT_OK;
 }
