@@ -15,6 +15,7 @@ const dure_iocp_backend *dure_iocp_backend_find(dure_backend_choice choice)
     case DURE_BACKEND_URING:
         return &dure_iocp_backend_uring;
     case DURE_BACKEND_AUTO:
+    case DURE_BACKEND_LIGHT:
     case DURE_BACKEND_WIN32:
         break;
     }

@@ -13,6 +13,7 @@ const dure_iocp_backend *dure_iocp_backend_find(dure_backend_choice choice)
     case DURE_BACKEND_WIN32:
         return &dure_iocp_backend_win32;
     case DURE_BACKEND_AUTO:
+    case DURE_BACKEND_LIGHT:
     case DURE_BACKEND_EPOLL:
     case DURE_BACKEND_URING:
         break;

@@ -188,20 +188,24 @@ static dure_err backend_create(dure_backend_choice choice, const dure_iocp_core_
     return err;
 }
 
-/* The platform's best first; what stands in its way is told in the log. */
-static dure_err backend_create_auto(const dure_iocp_core_config *config, const char **out_reason,
-                                    dure_iocp_core **out_core)
+/* The first of a platform's order that can be had; what stands in the way is told in the log. */
+static dure_err backend_create_first(const dure_iocp_core_config *config, const char **out_reason,
+                                     dure_iocp_core **out_core)
 {
-    static const dure_backend_choice best_first[] = {DURE_BACKEND_WIN32, DURE_BACKEND_URING,
-                                                     DURE_BACKEND_EPOLL};
-    const char *reason = "best_of_platform";
+    static const dure_backend_choice best[] = {DURE_BACKEND_WIN32, DURE_BACKEND_URING,
+                                               DURE_BACKEND_EPOLL};
+    static const dure_backend_choice light[] = {DURE_BACKEND_WIN32, DURE_BACKEND_EPOLL};
+    const bool is_light = config->backend == DURE_BACKEND_LIGHT;
+    const dure_backend_choice *order = is_light ? light : best;
+    const size_t count = is_light ? DURE_COUNT_OF(light) : DURE_COUNT_OF(best);
+    const char *reason = is_light ? "asked_for" : "best_of_platform";
     dure_err err = DURE_ERR_UNSUPPORTED;
-    for (size_t i = 0; i < DURE_COUNT_OF(best_first) && err == DURE_ERR_UNSUPPORTED; i++) {
+    for (size_t i = 0; i < count && err == DURE_ERR_UNSUPPORTED; i++) {
         const char *obstacle = NULL;
-        if (dure_iocp_backend_find(best_first[i]) == NULL) {
+        if (dure_iocp_backend_find(order[i]) == NULL) {
             continue;
         }
-        err = backend_create(best_first[i], config, &obstacle, out_core);
+        err = backend_create(order[i], config, &obstacle, out_core);
         if (err == DURE_OK) {
             *out_reason = reason;
         } else if (obstacle != NULL) {
@@ -233,8 +237,8 @@ dure_err dure_iocp_core_create(const dure_iocp_core_config *config, dure_iocp_co
 {
     dure_iocp_core *core = NULL;
     const char *reason = "asked_for";
-    dure_err err = config->backend == DURE_BACKEND_AUTO
-                       ? backend_create_auto(config, &reason, &core)
+    dure_err err = config->backend == DURE_BACKEND_AUTO || config->backend == DURE_BACKEND_LIGHT
+                       ? backend_create_first(config, &reason, &core)
                        : backend_create(config->backend, config, &reason, &core);
     if (err != DURE_OK) {
         dure_log_write(config->log, DURE_LOG_ERROR, "iocp", "BACKEND_FAILED", "cause=%s reason=%s",

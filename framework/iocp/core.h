@@ -27,7 +27,8 @@
 #include "iocp/object.h"
 
 typedef enum dure_backend_choice {
-    DURE_BACKEND_AUTO, /* the platform's best: uring where the kernel allows it, else epoll */
+    DURE_BACKEND_AUTO,  /* the platform's best: uring where the kernel allows it, else epoll */
+    DURE_BACKEND_LIGHT, /* the one that is set up soonest, for a program of one call */
     DURE_BACKEND_EPOLL,
     DURE_BACKEND_URING,
     DURE_BACKEND_WIN32,

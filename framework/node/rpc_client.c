@@ -134,7 +134,8 @@ static dure_err client_open(dure_rpc_client *client, const dure_net_address *add
 {
     dure_iocp_core_config core_config;
     dure_iocp_core_config_init(&core_config);
-    core_config.backend = DURE_BACKEND_EPOLL;
+    core_config.backend = DURE_BACKEND_LIGHT;
+    core_config.recycling = DURE_RECYCLING_OFF;
     dure_err err = dure_iocp_core_create(&core_config, &client->core);
     if (err != DURE_OK) {
         return err;

@@ -47,7 +47,8 @@ static dure_err add_nodes(const cluster_options *options, const dure_registry *r
     dure_iocp_core_config config;
     dure_iocp_core *core = NULL;
     dure_iocp_core_config_init(&config);
-    config.backend = DURE_BACKEND_EPOLL;
+    config.backend = DURE_BACKEND_LIGHT;
+    config.recycling = DURE_RECYCLING_OFF;
     dure_err err = dure_iocp_core_create(&config, &core);
     for (size_t i = 0; i < dure_registry_node_count(registry) && err == DURE_OK; i++) {
         const dure_registry_node *node = dure_registry_node_at(registry, i);
