@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A cluster of the demo's processes on free ports with data in a temporary folder, for tests that kill them."""
 
+import json
 import os
 import shutil
 import socket
@@ -65,12 +66,22 @@ class Cluster:
             raise
 
     def is_linked(self):
-        answer = self.dure("status", "--json")
-        return answer.returncode == 0 and "DOWN" not in answer.stdout and "NOT_UP" not in answer.stdout
+        return all(self.are_linked(folder) for folder in {self.bin, *self.elsewhere.values()})
 
-    def dure(self, command, *arguments):
+    def are_linked(self, folder):
+        """Whether the nodes whose programs lie there have all their links; one system's dure cannot tell whether
+        processes of another one live."""
+        answer = self.dure("status", "--json", folder=folder)
+        nodes = [node for node in json.loads(answer.stdout or '{"nodes": [{"id": ""}]}')["nodes"]
+                 if self.elsewhere.get(node["id"], self.bin) == folder]
+        return all(node.get("up") and all(peer["state"] == "UP" for peer in node["status"]["peers"])
+                   for node in nodes)
+
+    def dure(self, command, *arguments, folder=None):
+        if "--node" in arguments:
+            folder = self.elsewhere.get(arguments[arguments.index("--node") + 1])
         return subprocess.run(
-            [*command_of(os.path.join(self.bin, "dure")), command, self.config, *arguments],
+            [*command_of(os.path.join(folder or self.bin, "dure")), command, self.config, *arguments],
             env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30 * SLACK)
 
     def kill(self, node):

@@ -12,6 +12,7 @@ import sys
 import time
 
 from cluster import free_ports, run
+from programs import command_of
 from rpc_py import until_true
 
 KILLED_S = 1.0
@@ -59,7 +60,7 @@ class Twin:
         self.path = os.path.join(cluster.data, "twin.txt")
         sets = cluster.environment["DURE_SET"].replace("data=%s" % cluster.data, "data=%s/twin" % cluster.data)
         sets += ";nodes[1].link_port=%d" % free_ports(8)[-1]
-        command = [*cluster.launcher, os.path.join(cluster.bin, "dure-game"), "--config", cluster.config]
+        command = [*cluster.launcher, *command_of(os.path.join(cluster.bin, "dure-game")), "--config", cluster.config]
         with open(self.path, "wb") as log:
             self.process = subprocess.Popen([*command, "--node", "game-1"], stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, env=dict(cluster.environment, DURE_SET=sets))
