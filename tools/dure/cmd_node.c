@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * dure node: becomes the program of one node.
+ * dure node: becomes the program of one node, or runs it where a process cannot become another.
  */
 #include <stdio.h>
 
-#include "tools/dure/cluster_file.h"
 #include "tools/dure/commands.h"
 #include "tools/dure/supervisor.h"
 
@@ -33,11 +32,7 @@ int dure_cmd_node(int argc, char **argv)
                       options.file);
         code = DURE_EXIT_CONFIG;
     } else {
-        const dure_registry_role *role = dure_registry_find_role(registry, node->role);
-        supervisor_command command;
-        supervisor_command_init(&command, role->program, options.file, node->id, options.sets,
-                                options.set_count);
-        code = supervisor_become(&command); /* returns only when it could not */
+        code = supervisor_become(&options, registry, node);
     }
     dure_registry_destroy(registry);
     return code;

@@ -5,7 +5,6 @@
 #include <stdio.h>
 
 #include "net/address.h"
-#include "tools/dure/cluster_file.h"
 #include "tools/dure/commands.h"
 #include "tools/dure/supervisor.h"
 
@@ -31,18 +30,7 @@ static bool is_ours(dure_iocp_core *core, const dure_registry_node *node)
     return is_bound;
 }
 
-static dure_err add_node(const cluster_options *options, const dure_registry *registry,
-                         const dure_registry_node *node, supervisor *s)
-{
-    const dure_registry_role *role = dure_registry_find_role(registry, node->role);
-    supervisor_command command;
-    supervisor_command_init(&command, role->program, options->file, node->id, options->sets,
-                            options->set_count);
-    return supervisor_add(s, node->id, &command);
-}
-
-static dure_err add_nodes(const cluster_options *options, const dure_registry *registry,
-                          supervisor *s, size_t *out_count)
+static dure_err add_nodes(const dure_registry *registry, supervisor *s, size_t *out_count)
 {
     dure_iocp_core_config config;
     dure_iocp_core *core = NULL;
@@ -53,7 +41,7 @@ static dure_err add_nodes(const cluster_options *options, const dure_registry *r
     for (size_t i = 0; i < dure_registry_node_count(registry) && err == DURE_OK; i++) {
         const dure_registry_node *node = dure_registry_node_at(registry, i);
         if (is_ours(core, node)) {
-            err = add_node(options, registry, node, s);
+            err = supervisor_add(s, node);
             (*out_count)++;
         }
     }
@@ -75,9 +63,9 @@ int dure_cmd_up(int argc, char **argv)
     if (code != DURE_EXIT_OK) {
         return code;
     }
-    dure_err err = supervisor_create(&s);
+    dure_err err = supervisor_create(&options, registry, &s);
     if (err == DURE_OK) {
-        err = add_nodes(&options, registry, s, &count);
+        err = add_nodes(registry, s, &count);
     }
     if (err != DURE_OK || count == 0) {
         (void)fprintf(stderr, "dure up: %s\n",
