@@ -383,7 +383,7 @@ int dure_cmd_dev(int argc, char **argv)
         err = dure_stop_signals_create(dev_on_signal, &d, &signals);
     }
     if (err == DURE_OK && d.data[0] == '\0') {
-        err = dure_file_make_temp_folder("dure-dev-", d.data, sizeof d.data);
+        err = dure_file_make_temp_folder("dure-dev", d.data, sizeof d.data);
         d.is_temporary = err == DURE_OK;
     }
     if (err == DURE_OK) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The same over real sockets, once: two nodes on epoll cores of one thread, on a free port.
+ * The same over real sockets, once: two nodes on cores of one thread, on a free port.
  */
 #include "cluster/rpc.h"
 #include "support/check.h"
@@ -50,7 +50,7 @@ static void node_create(real_node *node, const dure_registry *registry, const ch
     dure_iocp_core_config core;
     memset(node, 0, sizeof *node);
     dure_iocp_core_config_init(&core);
-    core.backend = DURE_BACKEND_EPOLL;
+    core.backend = DURE_BACKEND_LIGHT;
     DURE_REQUIRE_OK(dure_iocp_core_create(&core, &node->core));
     const dure_rpc_config config = {
         .core = node->core,
@@ -125,4 +125,4 @@ static void calls_go_over_real_sockets(void)
     dure_registry_destroy(registry);
 }
 
-DURE_SUITE(cluster_epoll, DURE_TEST(calls_go_over_real_sockets));
+DURE_SUITE(cluster_real, DURE_TEST(calls_go_over_real_sockets));

@@ -3,14 +3,13 @@
  * The admin port, with the real system below: only who can read the node's admin.json gets in, and
  * two processes do not share a data folder.
  */
-#include <sys/stat.h>
-
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "greeter.h"
 #include "net/address.h"
 #include "node/rpc_client.h"
+#include "support/access.h"
 #include "support/check.h"
 #include "wire/packer.h"
 
@@ -150,15 +149,12 @@ static bool answer_holds(const dure_rpc_answer *answer, const char *text)
 static void only_the_owner_may_read_the_token(void)
 {
     real_node real;
-    struct stat status;
     char folder[600];
     char token[65];
     real_open(&real);
-    DURE_REQUIRE(stat(real.admin_path, &status) == 0);
-    DURE_CHECK_EQ(status.st_mode & 0777u, 0600);
+    DURE_CHECK(access_is_owners_alone(real.admin_path));
     (void)snprintf(folder, sizeof folder, "%s/greeter-1", real.folder);
-    DURE_REQUIRE(stat(folder, &status) == 0);
-    DURE_CHECK_EQ(status.st_mode & 0777u, 0700);
+    DURE_CHECK(access_is_owners_alone(folder));
     DURE_CHECK(read_admin_file(&real, token) > 0);
     real_close(&real);
 }
@@ -272,7 +268,7 @@ static void a_folder_in_use_is_refused(void)
     real_close(&real);
 }
 
-DURE_SUITE(node_admin_posix, DURE_TEST(only_the_owner_may_read_the_token),
+DURE_SUITE(node_admin, DURE_TEST(only_the_owner_may_read_the_token),
            DURE_TEST(who_has_the_token_may_ask), DURE_TEST(who_has_not_is_refused_and_cut),
            DURE_TEST(stop_ends_the_node), DURE_TEST(silent_connections_do_not_hide_the_node),
            DURE_TEST(a_folder_in_use_is_refused));
