@@ -139,6 +139,7 @@ static void fill_service_config(dure_links *links, dure_service_config *config)
     config->close_ms = DURE_LINK_CLOSE_MS;
     config->write_stall_ms = links->settings->write_stall_ms;
     config->user_timeout_ms = links->settings->user_timeout_ms;
+    config->unsent_bytes_max = DURE_LINK_UNSENT_BYTES;
     config->accept_pause_first_ms = links->settings->accept_pause_first_ms;
     config->accept_pause_max_ms = links->settings->accept_pause_max_ms;
 }

@@ -18,10 +18,12 @@
 
 #include "net/server_service.h"
 
-#define DURE_LINK_PROBE_MS       2000u    /* an old connection has so long to prove it lives */
-#define DURE_LINK_IDENTITY_MS    60000u   /* no redial sooner after a refused identity */
-#define DURE_LINK_CLOSE_MS       1000u    /* a graceful end in all */
-#define DURE_LINK_LOG_PER_SECOND 10u      /* refusals and failed dials that are logged */
+#define DURE_LINK_PROBE_MS       2000u  /* an old connection has so long to prove it lives */
+#define DURE_LINK_IDENTITY_MS    60000u /* no redial sooner after a refused identity */
+#define DURE_LINK_CLOSE_MS       1000u  /* a graceful end in all */
+#define DURE_LINK_LOG_PER_SECOND 10u    /* refusals and failed dials that are logged */
+/* On a slow line the system would keep megabytes, and a heartbeat would wait behind them. */
+#define DURE_LINK_UNSENT_BYTES   131072u
 #define DURE_LINK_CONTROL_BYTES  1048576u /* room in a session beyond what calls may queue */
 #define DURE_LINK_JOINING_BODIES 16u /* all links together may have so many largest bodies open */
 

@@ -168,6 +168,7 @@ typedef enum dure_iocp_option {
     DURE_IOCP_OPTION_SEND_BUFFER,     /* bytes; SO_SNDBUF */
     DURE_IOCP_OPTION_RECV_BUFFER,     /* bytes; SO_RCVBUF */
     DURE_IOCP_OPTION_USER_TIMEOUT_MS, /* TCP_USER_TIMEOUT; 0: the system's */
+    DURE_IOCP_OPTION_UNSENT_BYTES,    /* taken but not yet sent, at most; TCP_NOTSENT_LOWAT */
     DURE_IOCP_OPTION_V6ONLY           /* 0 or 1 */
 } dure_iocp_option;
 

@@ -173,6 +173,8 @@ dure_err dure_socket_fd_set(int fd, dure_iocp_option option, int value)
         return set_int(fd, SOL_SOCKET, SO_RCVBUF, value);
     case DURE_IOCP_OPTION_USER_TIMEOUT_MS:
         return set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, value);
+    case DURE_IOCP_OPTION_UNSENT_BYTES:
+        return set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, value);
     case DURE_IOCP_OPTION_V6ONLY:
         return set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, value);
     }

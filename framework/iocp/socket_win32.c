@@ -195,6 +195,8 @@ dure_err dure_socket_handle_set(SOCKET handle, dure_iocp_option option, int valu
     case DURE_IOCP_OPTION_USER_TIMEOUT_MS:
         /* In whole seconds here. */
         return set_int(handle, IPPROTO_TCP, TCP_MAXRT, value / 1000 + (value % 1000 != 0));
+    case DURE_IOCP_OPTION_UNSENT_BYTES:
+        return DURE_ERR_UNSUPPORTED;
     case DURE_IOCP_OPTION_V6ONLY:
         return set_int(handle, IPPROTO_IPV6, IPV6_V6ONLY, value);
     }

@@ -29,6 +29,7 @@ typedef struct dure_service_config {
     uint32_t write_stall_ms;        /* queued bytes without progress: cut as SLOW; 0: never */
     uint32_t keepalive_s;           /* TCP keepalive; 0: off */
     uint32_t user_timeout_ms;       /* TCP_USER_TIMEOUT; 0: the system's */
+    uint32_t unsent_bytes_max;      /* that the system keeps unsent; 0: as it likes */
     uint32_t accept_pause_first_ms; /* server: the pause after an error of an accept, */
     uint32_t accept_pause_max_ms;   /* doubling up to this while errors last */
     void (*on_closed)(dure_service *service,

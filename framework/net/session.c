@@ -249,8 +249,8 @@ void dure_session_stand(dure_session *session)
         err = dure_iocp_socket_local(session->socket, &session->local);
     }
     if (err == DURE_OK) {
-        err =
-            dure_socket_utils_set_up(session->socket, config->keepalive_s, config->user_timeout_ms);
+        err = dure_socket_utils_set_up(session->socket, config->keepalive_s,
+                                       config->user_timeout_ms, config->unsent_bytes_max);
     }
     if (err == DURE_OK) {
         err = session_open_filter(session);

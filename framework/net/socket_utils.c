@@ -19,13 +19,13 @@ static dure_err utils_set(dure_iocp_socket *socket, dure_iocp_option option, uin
 }
 
 dure_err dure_socket_utils_set_up(dure_iocp_socket *socket, uint32_t keepalive_s,
-                                  uint32_t user_timeout_ms)
+                                  uint32_t user_timeout_ms, uint32_t unsent_bytes)
 {
     dure_err err = utils_set(socket, DURE_IOCP_OPTION_KEEPALIVE_S, keepalive_s);
-    if (err != DURE_OK) {
-        return err;
+    if (err == DURE_OK) {
+        err = utils_set(socket, DURE_IOCP_OPTION_USER_TIMEOUT_MS, user_timeout_ms);
     }
-    return utils_set(socket, DURE_IOCP_OPTION_USER_TIMEOUT_MS, user_timeout_ms);
+    return err == DURE_OK ? utils_set(socket, DURE_IOCP_OPTION_UNSENT_BYTES, unsent_bytes) : err;
 }
 
 bool dure_socket_utils_is_self_connected(const dure_iocp_socket *socket)

@@ -11,13 +11,14 @@
 #include "iocp/core.h"
 
 /*
- * Sets keepalive (seconds; 0: off) and the user timeout (milliseconds; 0: the system's) of a
- * connected socket. What a platform does not have is passed over.
+ * Sets keepalive (seconds; 0: off), the user timeout (milliseconds; 0: the system's) and what the
+ * system may take without having sent it (bytes; 0: as it likes) of a connected socket. What a
+ * platform does not have is passed over.
  * Fails: as dure_iocp_socket_set, but UNSUPPORTED.
  * Thread: owner.
  */
 DURE_CHECKED dure_err dure_socket_utils_set_up(dure_iocp_socket *socket, uint32_t keepalive_s,
-                                               uint32_t user_timeout_ms);
+                                               uint32_t user_timeout_ms, uint32_t unsent_bytes);
 
 /*
  * Whether both ends are the same: a dialled port inside the ephemeral range can connect to itself

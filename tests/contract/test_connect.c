@@ -31,6 +31,8 @@ static void check_connects(const dure_net_address *at)
     DURE_CHECK_OK(dure_iocp_socket_set(client.socket, DURE_IOCP_OPTION_KEEPALIVE_S, 30));
     dure_err err = dure_iocp_socket_set(client.socket, DURE_IOCP_OPTION_USER_TIMEOUT_MS, 10000);
     DURE_CHECK(err == DURE_OK || err == DURE_ERR_UNSUPPORTED); /* Wine does not have it */
+    err = dure_iocp_socket_set(client.socket, DURE_IOCP_OPTION_UNSENT_BYTES, 131072);
+    DURE_CHECK(err == DURE_OK || err == DURE_ERR_UNSUPPORTED);
     DURE_CHECK_ERR(dure_iocp_socket_set(client.socket, DURE_IOCP_OPTION_SEND_BUFFER, -1),
                    DURE_ERR_INVALID);
     actor_fini(&server);

@@ -26,6 +26,9 @@ static dure_err node_begin_process(dure_harness *h, harness_node *node)
         h->config->programs != NULL ? h->config->programs : getenv("DURE_PROGRAMS");
     dure_err err = harness_find_program(node->program, folder, program, sizeof program);
     if (err != DURE_OK) {
+        (void)dure_harness_fail(h, "start %s: no program %s in %s, nor along PATH", node->entry->id,
+                                node->program,
+                                folder != NULL ? folder : "DURE_PROGRAMS (which is not set)");
         return err;
     }
     (void)snprintf(level, sizeof level, "%s",

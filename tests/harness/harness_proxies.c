@@ -144,20 +144,32 @@ static dure_err proxies_wish_for(harness_proxies *p, proxies_wish wish)
     return result;
 }
 
-dure_err harness_proxies_create(harness_proxies **out_proxies)
+/* io_uring would take megabytes from a sender that is to be held back before it can be told to
+ * stop; epoll takes a buffer at a time. */
+static dure_err proxies_make_core(harness_proxies *p)
 {
     dure_iocp_core_config config;
+    dure_iocp_core_config_init(&config);
+    config.backend = DURE_BACKEND_EPOLL;
+    dure_err err = dure_iocp_core_create(&config, &p->core);
+    if (err == DURE_ERR_UNSUPPORTED) {
+        config.backend = DURE_BACKEND_AUTO;
+        err = dure_iocp_core_create(&config, &p->core);
+    }
+    return err;
+}
+
+dure_err harness_proxies_create(harness_proxies **out_proxies)
+{
     harness_proxies *p = dure_mem_alloc(sizeof *p);
     if (p == NULL) {
         return DURE_ERR_NO_MEMORY;
     }
-    dure_iocp_core_config_init(&config);
     p->all = dure_mem_alloc_array(PROXIES_MAX, sizeof(dure_fault_proxy *));
     p->mutex = dure_mutex_create();
     p->cond = dure_cond_create();
-    dure_err err = p->all != NULL && p->mutex != NULL && p->cond != NULL
-                       ? dure_iocp_core_create(&config, &p->core)
-                       : DURE_ERR_NO_MEMORY;
+    dure_err err = p->all != NULL && p->mutex != NULL && p->cond != NULL ? proxies_make_core(p)
+                                                                         : DURE_ERR_NO_MEMORY;
     if (err == DURE_OK) {
         dure_iocp_object_init(&p->object, p->core, &proxies_ops);
         dure_iocp_event_init(&p->wish_event, &p->object, DURE_IOCP_POST);
