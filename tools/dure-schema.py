@@ -25,8 +25,10 @@ RANGES = {
 FLAGS = {
     "client": "DURE_METHOD_CLIENT", "no_login": "DURE_METHOD_NO_LOGIN",
     "idempotent": "DURE_METHOD_IDEMPOTENT", "key_param": "DURE_METHOD_KEY_PARAM",
-    "admin": "DURE_METHOD_ADMIN",
+    "admin": "DURE_METHOD_ADMIN", "keyed": "DURE_METHOD_KEYED",
 }
+# What a caller has to know of a method: whether a call of it may be made again.
+CALLER_FLAGS = ("idempotent", "keyed")
 # Below 100 service numbers belong to dure.
 BUILT_IN = {"gateway": 1, "game": 2, "db": 3, "node": 4}
 SERVICE_MAX = 16000000 // 256
@@ -510,6 +512,10 @@ def check_flags(method):
         raise Mistake(method.where, "a method is for clients or for admins, not for both")
     if method.is_notify and "idempotent" in flags:
         raise Mistake(method.where, "a notify is never repeated, so it cannot be idempotent")
+    if method.is_notify and "keyed" in flags:
+        raise Mistake(method.where, "a notify is never repeated, so it needs no key")
+    if "idempotent" in flags and "keyed" in flags:
+        raise Mistake(method.where, "what is idempotent needs no key")
     if "key_param" in flags:
         first = method.params.fields[0] if method.params.fields else None
         if first is None or first.type.kind != "str" or first.optional:
@@ -1452,9 +1458,12 @@ class Source:
         names = self.names
         body = ["dure_packer *packer = dure_rpc_call_begin(rpc);",
                 "%s(packer, params);" % names.encode(method.name + "_params")]
+        flags = [FLAGS[f] for f in CALLER_FLAGS if f in method.flags]
+        if flags:
+            body.insert(0, "dure_call_options all = dure_call_options_for(options, %s);" % flags[0])
         body += call("dure_rpc_call_send",
                      ["rpc", "target", "%s_METHOD_%s" % (names.upper, method.name.upper()),
-                      "options", method.name + "_done", "(dure_typed_fn)on_done", "ctx",
+                      "&all" if flags else "options", method.name + "_done", "(dure_typed_fn)on_done", "ctx",
                       "out_call"], before="return ")
         lines = call_head(names, method)
         self.block([line.replace("DURE_CHECKED ", "") for line in lines[:1]] +
@@ -1570,7 +1579,7 @@ def page_who(method):
         who = "clients" + (", also before login" if "no_login" in method.flags else "")
     else:
         who = "admins" if "admin" in method.flags else "nodes"
-    more = [f for f in method.flags if f in ("idempotent", "key_param")]
+    more = [f for f in method.flags if f in ("idempotent", "key_param", "keyed")]
     return ", ".join([who] + more + (["no answer"] if method.is_notify else []))
 
 

@@ -7,7 +7,8 @@
 
 #include "base/mem.h"
 
-#define SLOTS_FIRST 64u
+#define SLOTS_FIRST     64u
+#define BODY_KEPT_BYTES 1024u /* a free call keeps no more memory than that */
 
 void dure_call_table_init(dure_call_table *table, uint32_t max, uint64_t first_id)
 {
@@ -24,6 +25,7 @@ void dure_call_table_fini(dure_call_table *table)
     while (table->_free.next != NULL && (node = dure_list_pop_front(&table->_free)) != NULL) {
         dure_call *call = DURE_CONTAINER_OF(node, dure_call, node);
         dure_buf_fini(&call->result);
+        dure_buf_fini(&call->again);
         dure_mem_free(call);
     }
     dure_mem_free(table->_slots);
@@ -66,7 +68,9 @@ static dure_call *take_free(dure_call_table *table)
     dure_call *call = dure_mem_alloc(sizeof *call);
     if (call != NULL) {
         dure_list_init(&call->node);
+        dure_list_init(&call->in_request);
         dure_buf_init(&call->result, DURE_CALL_RESULT_MAX);
+        dure_buf_init(&call->again, DURE_CALL_RESULT_MAX);
     }
     return call;
 }
@@ -136,10 +140,19 @@ void dure_call_table_release(dure_call_table *table, dure_call *call)
 {
     DURE_ASSERT(call->id == 0);
     dure_list_remove(&call->node);
+    dure_list_remove(&call->in_request);
     dure_buf result = call->result;
+    dure_buf again = call->again;
     memset(call, 0, sizeof *call);
     call->result = result;
     dure_buf_release(&call->result); /* only answers that wait hold memory */
+    call->again = again;
+    if (call->again.len > BODY_KEPT_BYTES) {
+        dure_buf_release(&call->again);
+    } else {
+        dure_buf_clear(&call->again);
+    }
     dure_list_init(&call->node);
+    dure_list_init(&call->in_request);
     dure_list_push_back(&table->_free, &call->node);
 }

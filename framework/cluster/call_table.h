@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "cluster/deadline.h"
+#include "cluster/router.h"
 #include "cluster/rpc.h"
 
 #define DURE_CALL_RESULT_MAX                                                                       \
@@ -31,6 +32,24 @@ typedef struct dure_call {
     dure_err status;       /* how it ended, while it waits to be told */
     dure_buf result;       /* the body or error of an answer that waits to be told */
     bool is_callee_error;
+    uint32_t method;
+    uint64_t subject;
+    dure_request_key key; /* number 0: none */
+    dure_list in_request; /* of the calls that end with a request */
+
+    /* what rpc_retry.c needs to make it again */
+    bool can_repeat;
+    bool is_key_given; /* by the caller, for calls of its own */
+    bool is_idempotent;
+    bool is_safe;      /* the callee keeps a key of the params for ever */
+    bool may_have_run; /* some attempt */
+    uint32_t attempts;
+    uint32_t waits;
+    dure_err last_status; /* of the last attempt, while the next one is awaited */
+    dure_deadline backoff;
+    void *last_peer;
+    const dure_router_role *role; /* any node of it; NULL: last_peer alone */
+    dure_buf again;               /* the body */
 } dure_call;
 
 typedef struct dure_call_table {

@@ -347,6 +347,11 @@ uint32_t dure_link_index(const dure_link *link)
     return link->index;
 }
 
+uint64_t dure_links_incarnation(const dure_links *links)
+{
+    return links->self.incarnation;
+}
+
 uint64_t dure_link_incarnation(const dure_link *link)
 {
     return link->incarnation;

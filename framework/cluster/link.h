@@ -68,6 +68,9 @@ void dure_links_close(dure_links *links);
 /* The address really bound. Fails: STATE. */
 DURE_CHECKED dure_err dure_links_address(const dure_links *links, dure_net_address *out_address);
 
+/* The number that this process drew for itself. */
+uint64_t dure_links_incarnation(const dure_links *links);
+
 /* The link to the node of a registry index; NULL for this node itself. */
 dure_link *dure_links_at(const dure_links *links, uint32_t node);
 
@@ -103,11 +106,12 @@ typedef struct dure_links_counters {
     uint64_t up;
     uint64_t down;
     uint64_t dial_failed;
-    uint64_t refused;    /* handshakes that ended without a link */
-    uint64_t replaced;   /* connections that gave way to another of the same link */
-    uint64_t overloaded; /* calls and notifies that found a link's queue too long */
-    uint64_t slow;       /* links that were cut because their queue grew past its end */
-    uint64_t parts_sent; /* pieces of large bodies */
+    uint64_t refused;       /* handshakes that ended without a link */
+    uint64_t replaced;      /* connections that gave way to another of the same link */
+    uint64_t overloaded;    /* calls and notifies that found a link's queue too long */
+    uint64_t stale_answers; /* heard behind the end of their connection; dropped */
+    uint64_t slow;          /* links that were cut because their queue grew past its end */
+    uint64_t parts_sent;    /* pieces of large bodies */
     uint64_t parts_heard;
     uint64_t bodies_dropped; /* large requests that were given up before their last part left */
     uint64_t queued_bytes;   /* that wait on all links now */

@@ -167,6 +167,22 @@ static void conn_on_link_frame(dure_link_conn *conn, const dure_frame *frame)
     }
 }
 
+/* What stands behind the end of a connection is dropped; answers, of a process that may be gone by
+ * now, are counted. */
+static void conn_count_stale(dure_link_conn *conn, const uint8_t *data, size_t len)
+{
+    dure_frame frame;
+    size_t at = 0;
+    size_t frame_len = 0;
+    while (at < len && dure_frame_decode(data + at, len - at, DURE_WIRE_LINK_FRAME_MAX, &frame,
+                                         &frame_len) == DURE_OK) {
+        if (frame.kind == DURE_FRAME_RESPONSE || frame.kind == DURE_FRAME_ERROR) {
+            conn->links->counters.stale_answers++;
+        }
+        at += frame_len;
+    }
+}
+
 static bool conn_is_reading(const dure_link_conn *conn)
 {
     return conn->state == DURE_LINK_CONN_HANDSHAKE || conn->state == DURE_LINK_CONN_UP;
@@ -197,6 +213,9 @@ dure_err dure_link_conn_on_recv(dure_session *session, const uint8_t *data, size
         } else {
             conn_on_hello_frame(conn, &frame, raw);
         }
+    }
+    if (conn != NULL && conn->state == DURE_LINK_CONN_ENDED) {
+        conn_count_stale(conn, data + at, len - at);
     }
     *out_consumed = conn == NULL || conn->state == DURE_LINK_CONN_ENDED ? len : at;
     return DURE_OK;

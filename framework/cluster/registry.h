@@ -96,7 +96,13 @@ bool dure_registry_setting_bool(const dure_registry *registry, const char *node_
     X(user_timeout_ms, 10000, 100, 600000)                                                         \
     X(accepts_outstanding, 64, 1, 1024)                                                            \
     X(accept_pause_first_ms, 10, 1, 10000)                                                         \
-    X(accept_pause_max_ms, 1000, 1, 600000)
+    X(accept_pause_max_ms, 1000, 1, 600000)                                                        \
+    X(call_attempts, 3, 1, 10)                                                                     \
+    X(retry_budget_percent, 10, 0, 1000)                                                           \
+    X(retry_budget_per_s, 10, 0, 1000000)                                                          \
+    X(request_key_ms, 120000, 100, 86400000)                                                       \
+    X(request_keys_max, 65536, 1, 1048576)                                                         \
+    X(request_keys_bytes, 67108864, 65536, 1073741824)
 
 /* Settings of the whole cluster, from the top level of the file, each with its default in
  * config/cluster.schema.json. */

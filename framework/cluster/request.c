@@ -21,6 +21,8 @@ static dure_request *take_free(dure_rpc *rpc)
     dure_request *request = dure_mem_alloc(sizeof *request);
     if (request != NULL) {
         dure_list_init(&request->node);
+        dure_list_init(&request->in_key);
+        dure_list_init(&request->calls);
         dure_buf_init(&request->params, (size_t)rpc->settings->body_max_bytes);
     }
     return request;
@@ -48,6 +50,8 @@ void dure_request_give_free(dure_request *request)
     request->room = room;
     request->room_bytes = room_bytes;
     dure_list_init(&request->node);
+    dure_list_init(&request->in_key);
+    dure_list_init(&request->calls);
     dure_list_push_back(&rpc->free_requests, &request->node);
 }
 
@@ -136,6 +140,12 @@ void dure_request_finish(dure_request *request)
     detach_from_peer(request);
     dure_deadline_clear(&rpc->deadlines, &request->deadline);
     dure_list_remove(&request->node);
+    dure_list_remove(&request->in_key);
+    while (dure_list_pop_front(&request->calls) != NULL) {
+    }
+    if (request->key_entry != NULL) {
+        dure_rpc_keys_dropped(request, true);
+    }
     request->on_cancel = NULL;
     if (request->state == DURE_REQUEST_SERVING) {
         request->state = DURE_REQUEST_ANSWERED;
@@ -156,6 +166,28 @@ void dure_request_run_on_cancel(dure_request *request)
     }
 }
 
+/* Nobody hears its answer, but it goes on. */
+static void request_leave_peer(dure_request *request)
+{
+    if (request->peer != NULL) {
+        detach_from_peer(request);
+        dure_list_push_back(&request->rpc->local_requests, &request->node);
+    }
+}
+
+void dure_rpc_tie_call(dure_request *request, dure_list *in_request)
+{
+    dure_list_push_back(&request->calls, in_request);
+}
+
+static void cancel_calls(dure_request *request)
+{
+    dure_list *node;
+    while ((node = dure_list_pop_front(&request->calls)) != NULL) {
+        dure_rpc_cancel(request->rpc, DURE_CONTAINER_OF(node, dure_call, in_request)->id);
+    }
+}
+
 void dure_request_cancel(dure_request *request)
 {
     dure_rpc *rpc = request->rpc;
@@ -165,16 +197,24 @@ void dure_request_cancel(dure_request *request)
     request->is_cancelled = true;
     request->reply = NULL;
     dure_deadline_clear(&rpc->deadlines, &request->deadline);
-    if (request->peer != NULL) {
-        detach_from_peer(request);
-        dure_list_push_back(&rpc->local_requests, &request->node);
-    }
+    request_leave_peer(request);
+    cancel_calls(request);
     dure_request_run_on_cancel(request);
+}
+
+void dure_request_abandon(dure_request *request, bool is_link_lost)
+{
+    if (request->key_entry != NULL && (is_link_lost || dure_rpc_keys_is_awaited(request))) {
+        request_leave_peer(request);
+    } else {
+        dure_request_cancel(request);
+    }
 }
 
 static void request_deadline(dure_deadline *deadline)
 {
     dure_request *request = DURE_CONTAINER_OF(deadline, dure_request, deadline);
+    request->is_overdue = true;
     if (request->reply != NULL) {
         dure_outcome outcome;
         dure_rpc_own_outcome(DURE_ERR_DEADLINE, &outcome);
@@ -201,24 +241,19 @@ void dure_request_on_cancel(dure_request *request, void (*fn)(dure_request *requ
     }
 }
 
-static void cancel_all(dure_list *requests)
+void dure_rpc_cancel_peer(dure_rpc_peer *peer)
 {
     dure_list taken;
     dure_list_init(&taken);
-    dure_list_move_all(&taken, requests);
+    dure_list_move_all(&taken, &peer->requests);
     while (!dure_list_is_empty(&taken)) {
         dure_request *request = DURE_CONTAINER_OF(taken.next, dure_request, node);
         if (request->peer == NULL) {
             dure_list_remove(&request->node);
             dure_list_push_back(&request->rpc->local_requests, &request->node);
         }
-        dure_request_cancel(request);
+        dure_request_abandon(request, true);
     }
-}
-
-void dure_rpc_cancel_peer(dure_rpc_peer *peer)
-{
-    cancel_all(&peer->requests);
     DURE_ASSERT(peer->request_count == 0);
 }
 

@@ -51,7 +51,7 @@ void dure_request_tell_local(dure_request *request, const dure_outcome *outcome)
     reply(request->reply_ctx, outcome);
 }
 
-static void answer_body(dure_request *request, dure_slice body)
+static void send_body(dure_request *request, dure_slice body)
 {
     dure_rpc *rpc = request->rpc;
     if (request->reply != NULL) {
@@ -73,7 +73,7 @@ static void answer_body(dure_request *request, dure_slice body)
     }
 }
 
-void dure_request_answer_error(dure_request *request, dure_slice error)
+static void send_error(dure_request *request, dure_slice error)
 {
     dure_rpc *rpc = request->rpc;
     if (request->reply != NULL) {
@@ -99,6 +99,22 @@ void dure_request_answer_error(dure_request *request, dure_slice error)
     }
 }
 
+void dure_request_answer_body(dure_request *request, dure_slice body)
+{
+    send_body(request, body);
+    if (request->key_entry != NULL) {
+        dure_rpc_keys_answered(request, body, false);
+    }
+}
+
+void dure_request_answer_error(dure_request *request, dure_slice error)
+{
+    send_error(request, error);
+    if (request->key_entry != NULL) {
+        dure_rpc_keys_answered(request, error, true);
+    }
+}
+
 static const uint8_t nil_object[] = {0xc0};
 
 dure_slice dure_rpc_object_of(dure_slice body)
@@ -117,7 +133,7 @@ void dure_request_reply(dure_request *request, dure_slice result)
                           err == DURE_ERR_TOO_LARGE ? "too large" : "outside the limits");
         return;
     }
-    answer_body(request, body);
+    dure_request_answer_body(request, body);
     dure_request_finish(request);
 }
 
@@ -157,9 +173,14 @@ void dure_request_reply_end(dure_request *request)
         if (err == DURE_OK) {
             send_reply(request);
         }
+        if (err == DURE_OK && request->key_entry != NULL) {
+            const dure_slice body = {rpc->reply.data + DURE_FRAME_HEADER_BYTES,
+                                     rpc->reply.len - DURE_FRAME_HEADER_BYTES};
+            dure_rpc_keys_answered(request, body, false);
+        }
     } else if (err == DURE_OK) {
         const dure_slice body = {rpc->reply.data, rpc->reply.len};
-        answer_body(request, body);
+        dure_request_answer_body(request, body);
     }
     if (err != DURE_OK) {
         dure_request_fail(request, DURE_ERR_INTERNAL, "the answer could not be packed: %s",
@@ -232,6 +253,20 @@ void dure_request_fail_code(dure_request *request, uint32_t code, const char *na
     dure_request_finish(request);
 }
 
+void dure_request_not_begun(dure_request *request)
+{
+    dure_rpc *rpc = request->rpc;
+    const bool is_over =
+        request->is_overdue || (dure_deadline_is_set(&request->deadline) &&
+                                dure_deadline_left_ms(&rpc->deadlines, &request->deadline) == 0);
+    const dure_err err = is_over ? DURE_ERR_DEADLINE : DURE_ERR_CANCELLED;
+    rpc->counters.not_begun++;
+    if (request->key_entry != NULL) {
+        dure_rpc_keys_dropped(request, false);
+    }
+    dure_request_fail(request, err, "%s: it was not begun", dure_err_text(err));
+}
+
 void dure_request_fail(dure_request *request, dure_err err, const char *text, ...)
 {
     char line[DURE_RPC_ERROR_TEXT_MAX] = "";
@@ -257,7 +292,7 @@ static bool is_about_our_peers(dure_err status)
 void dure_request_forward(dure_request *request, const dure_outcome *outcome)
 {
     if (outcome->status == DURE_OK) {
-        answer_body(request, dure_rpc_object_of(outcome->body));
+        dure_request_answer_body(request, dure_rpc_object_of(outcome->body));
         dure_request_finish(request);
     } else if (outcome->error.len > 0) {
         dure_request_answer_error(request, outcome->error);

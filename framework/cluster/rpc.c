@@ -34,6 +34,7 @@ static dure_err links_on_frame(void *ctx, dure_link *link, const dure_frame *fra
 static void links_on_up(void *ctx, dure_link *link)
 {
     dure_rpc *rpc = ctx;
+    dure_rpc_retry_on_up(&rpc->peers[dure_link_index(link)]);
     if (rpc->config.on_peer_up != NULL) {
         rpc->config.on_peer_up(rpc, dure_link_node(link), rpc->config.state);
     }
@@ -185,12 +186,15 @@ static void rpc_init(dure_rpc *rpc, const dure_rpc_config *config)
     rpc->deferred.fn = rpc_deferred;
     dure_deadlines_init(&rpc->deadlines, config->core);
     dure_call_table_init(&rpc->calls, DURE_RPC_CALLS_MAX, 1);
+    dure_deadline_init(&rpc->keys_expire, dure_rpc_keys_due);
     dure_list_init(&rpc->ended);
+    dure_list_init(&rpc->retrying);
     dure_list_init(&rpc->queued_requests);
     dure_list_init(&rpc->local_requests);
     dure_list_init(&rpc->to_cancel);
     dure_list_init(&rpc->free_requests);
     dure_buf_init(&rpc->frame, (size_t)rpc->settings->body_max_bytes + DURE_RPC_FRAME_ROOM);
+    dure_buf_init(&rpc->keyed, (size_t)rpc->settings->body_max_bytes + DURE_RPC_FRAME_ROOM);
     dure_buf_init(&rpc->reply, (size_t)rpc->settings->body_max_bytes + DURE_RPC_FRAME_ROOM);
     dure_buf_init(&rpc->error, 2 * DURE_RPC_ERROR_TEXT_MAX + 32);
 }
@@ -210,6 +214,12 @@ dure_err dure_rpc_create(const dure_rpc_config *config, dure_rpc **out_rpc)
     }
     if (err == DURE_OK) {
         err = dure_router_create(config->registry, &rpc->router);
+    }
+    if (err == DURE_OK) {
+        const dure_key_limits limits = {.keep_ms = rpc->settings->request_key_ms,
+                                        .per_peer = rpc->settings->request_keys_max,
+                                        .bytes = rpc->settings->request_keys_bytes};
+        err = dure_key_table_create(rpc->peer_count, &limits, &rpc->keys);
     }
     if (err == DURE_OK) {
         err = create_links(rpc);
@@ -255,6 +265,7 @@ void dure_rpc_close(dure_rpc *rpc)
     }
     rpc->is_closing = true;
     dure_rpc_end_local_calls(rpc);
+    dure_rpc_retry_end_all(rpc);
     dure_links_close(rpc->links);
     dure_rpc_cancel_local(rpc);
 }
@@ -277,6 +288,8 @@ void dure_rpc_destroy(dure_rpc *rpc)
     dure_mem_free(rpc->peers);
     dure_mem_free(rpc->methods);
     dure_router_destroy(rpc->router);
+    dure_key_table_destroy(rpc->keys);
+    dure_buf_fini(&rpc->keyed);
     dure_buf_fini(&rpc->frame);
     dure_buf_fini(&rpc->reply);
     dure_buf_fini(&rpc->error);
@@ -344,6 +357,7 @@ void dure_rpc_counters_of(const dure_rpc *rpc, dure_rpc_counters *out_counters)
     out_counters->dials_failed = links.dial_failed;
     out_counters->links_slow = links.slow;
     out_counters->overloaded = links.overloaded;
+    out_counters->stale_answers = links.stale_answers;
     out_counters->parts_sent = links.parts_sent;
     out_counters->parts_heard = links.parts_heard;
     out_counters->bodies_dropped = links.bodies_dropped;

@@ -25,9 +25,10 @@ typedef struct dure_outcome dure_outcome;
 
 #define DURE_METHOD_CLIENT     0x01u /* clients may call it through a gateway */
 #define DURE_METHOD_NO_LOGIN   0x02u /* also before login */
-#define DURE_METHOD_IDEMPOTENT 0x04u /* may be retried after OUTCOME_UNKNOWN */
+#define DURE_METHOD_IDEMPOTENT 0x04u /* asking again does no harm: may be retried */
 #define DURE_METHOD_NOTIFY     0x08u /* has no answer */
 #define DURE_METHOD_ADMIN      0x20u /* served on the admin port only */
+#define DURE_METHOD_KEYED      0x40u /* each call carries a request key */
 #define DURE_METHOD_KEY_PARAM                                                                      \
     0x10u /* routed by its first parameter instead of the client's node                            \
            */
@@ -93,6 +94,13 @@ void dure_request_reply_end(dure_request *request);
  */
 void dure_request_fail(dure_request *request, dure_err err, const char *text, ...)
     DURE_PRINTF(3, 4);
+
+/*
+ * Answers a request of which nothing was begun, because nobody waits for it any more: DEADLINE
+ * where its time is over, else CANCELLED. Its request key, if it has one, is as if it had not come.
+ * The request is gone.
+ */
+void dure_request_not_begun(dure_request *request);
 
 /* The same with a code of one's own, from 1000 on. */
 void dure_request_fail_code(dure_request *request, uint32_t code, const char *name,
@@ -167,13 +175,60 @@ typedef void (*dure_call_fn)(void *ctx, const dure_outcome *outcome);
 
 typedef uint64_t dure_call_id; /* generation-checked; 0 is none */
 
+/*
+ * Whether a call that failed is made again. Up to `call_attempts` times within its deadline and the
+ * node's retry budget, after NOT_SENT, UNAVAILABLE, OVERLOADED and OUTCOME_UNKNOWN; never where the
+ * first attempt finds its peer NOT_UP, DOWN or NOT_CONFIGURED. The outcome is the truth over all
+ * attempts: where one may have run and no later one can tell, it is OUTCOME_UNKNOWN.
+ */
+typedef enum dure_retry {
+    DURE_RETRY_BY_METHOD, /* where method_flags say IDEMPOTENT or KEYED, or a key is given */
+    DURE_RETRY_NEVER,
+    DURE_RETRY_SAFE /* the callee keeps a key of the params for ever, as a row say */
+} dure_retry;
+
+/*
+ * A request key: calls with the same key take effect once, as long as the process that served the
+ * first one remembers (request_key_ms, request_keys_max, request_keys_bytes). It gives a repeat the
+ * first one's answer; another method, subject or body is MISMATCH, a key that it cannot remember
+ * any more (or that went to another process first) is TOO_OLD. What surely did not happen (an error
+ * of class TEMPORARY) is not remembered.
+ */
+typedef struct dure_request_key {
+    uint64_t origin; /* the incarnation of the process that made it */
+    uint64_t number; /* rising in that process, from 1; 0: no key */
+    uint64_t callee; /* the incarnation of the process that it went to first; 0: to none yet */
+} dure_request_key;
+
 typedef struct dure_call_options {
     uint64_t subject;
-    uint32_t deadline_ms; /* 0: the configuration's call_deadline_ms; capped to it never */
+    uint32_t deadline_ms;  /* 0: the configuration's call_deadline_ms; capped to it never */
+    uint32_t method_flags; /* DURE_METHOD_IDEMPOTENT, _KEYED: of the method; stubs fill them in */
+    dure_retry retry;
+    /* Of dure_rpc_new_key, for a call that its maker may want to repeat itself; its callee is
+     * filled in by the call. Lent for the call. NULL: one of the call's own where it needs one. */
+    dure_request_key *key;
+    /* The call is cancelled when for_request is. */
+    bool ends_with_request;
     /* The request on whose behalf the call is made: it never outlives it, and ends as DEADLINE
      * without being sent where nothing is left. NULL: none. */
-    const dure_request *for_request;
+    dure_request *for_request;
 } dure_call_options;
+
+/* What stubs do: the options given (NULL: defaults) with the flags of their method. */
+static inline dure_call_options dure_call_options_for(const dure_call_options *options,
+                                                      uint32_t method_flags)
+{
+    dure_call_options out = {.deadline_ms = 0};
+    if (options != NULL) {
+        out = *options;
+    }
+    out.method_flags |= method_flags;
+    return out;
+}
+
+/* A key that no other call has. Thread: owner. */
+dure_request_key dure_rpc_new_key(dure_rpc *rpc);
 
 /*
  * Asks. body is one MessagePack object (len 0: nil).
@@ -304,10 +359,15 @@ void dure_rpc_close(dure_rpc *rpc);
 void dure_rpc_destroy(dure_rpc *rpc);
 
 typedef struct dure_rpc_counters {
-    uint64_t calls;            /* made, those to this node itself included */
-    uint64_t served;           /* requests and notifies taken up */
-    uint64_t late_answers;     /* to calls that had ended; dropped */
-    uint64_t dropped_answers;  /* of requests whose caller was gone */
+    uint64_t calls;           /* made, those to this node itself included */
+    uint64_t served;          /* requests and notifies taken up */
+    uint64_t late_answers;    /* to calls that had ended; dropped */
+    uint64_t stale_answers;   /* of a connection that had ended, its process perhaps too; dropped */
+    uint64_t retries;         /* attempts after the first one of a call */
+    uint64_t retries_refused; /* that the retry budget did not allow */
+    uint64_t repeats;         /* requests that a request key showed to be one made before */
+    uint64_t not_begun;       /* requests whose caller was gone before they were begun */
+    uint64_t dropped_answers; /* of requests whose caller was gone */
     uint64_t unknown_notifies; /* for methods that this node does not serve; dropped */
     uint64_t links_up;         /* how often a link stood */
     uint64_t links_refused;

@@ -106,11 +106,26 @@ dure_err dure_rpc_packed_body_status(const dure_rpc *rpc)
     return err == DURE_OK || err == DURE_ERR_TOO_LARGE ? err : DURE_ERR_INVALID;
 }
 
+/* The room is that of a header without meta, so the frame is put together elsewhere. */
+static dure_err finish_with_meta(dure_rpc *rpc, const dure_frame *frame, dure_slice *out_bytes)
+{
+    dure_frame whole = *frame;
+    whole.body = dure_rpc_frame_body(rpc);
+    dure_rpc_clear_buf(&rpc->keyed);
+    const dure_err err = dure_frame_encode(&rpc->keyed, &whole);
+    out_bytes->data = rpc->keyed.data;
+    out_bytes->len = rpc->keyed.len;
+    return err;
+}
+
 /* Writes the header into the room before the packed body. */
 dure_err dure_rpc_finish_frame(dure_rpc *rpc, const dure_frame *frame, dure_slice *out_bytes)
 {
     const size_t len = rpc->frame.len;
     size_t start = 0;
+    if (frame->meta.len > 0) {
+        return finish_with_meta(rpc, frame, out_bytes);
+    }
     rpc->frame.len = 0;
     dure_err err = dure_frame_begin(&rpc->frame, frame, &start);
     rpc->frame.len = len;

@@ -9,18 +9,25 @@
 
 /* ---- outcomes ---- */
 
-/* Takes a call out of all that waits for it; its id is stale from now on. */
-static void call_detach(dure_call *call)
+void dure_rpc_call_leave(dure_call *call)
 {
-    dure_rpc *rpc = call->rpc;
     dure_rpc_peer *peer = call->peer;
-    dure_deadline_clear(&rpc->deadlines, &call->deadline);
     dure_list_remove(&call->node);
     if (peer != NULL) {
         peer->call_count--;
         call->peer = NULL;
     }
     call->request = NULL;
+}
+
+/* Takes a call out of all that waits for it; its id is stale from now on. */
+static void call_detach(dure_call *call)
+{
+    dure_rpc *rpc = call->rpc;
+    dure_deadline_clear(&rpc->deadlines, &call->deadline);
+    dure_rpc_call_leave(call);
+    dure_rpc_retry_forget(call);
+    dure_list_remove(&call->in_request);
     dure_call_table_remove(&rpc->calls, call);
 }
 
@@ -46,6 +53,13 @@ static void call_end_later(dure_call *call, dure_err status)
     call->status = status;
     dure_list_push_back(&rpc->ended, &call->node);
     dure_rpc_defer(rpc);
+}
+
+void dure_rpc_attempt_ended(dure_call *call, dure_err status)
+{
+    if (!dure_rpc_retry_later(call, status, false)) {
+        call_end_later(call, dure_rpc_retry_truth(call, status));
+    }
 }
 
 static void call_tell_ended(dure_call *call)
@@ -84,16 +98,43 @@ void dure_rpc_on_local_answer(dure_rpc *rpc, uint64_t call_id, dure_slice body, 
         rpc->counters.late_answers++;
         return;
     }
-    call->is_callee_error = is_error;
-    const dure_err err = dure_buf_append(&call->result, body.data, body.len);
+    dure_outcome outcome = {.status = DURE_OK};
+    dure_err err = is_error ? dure_rpc_read_error(body, &outcome) : DURE_OK;
+    if (err == DURE_OK && is_error && dure_rpc_retry_later(call, outcome.status, true)) {
+        return;
+    }
+    err = dure_rpc_retry_truth(call, outcome.status);
+    if (err == outcome.status) {
+        call->is_callee_error = is_error;
+        err = dure_buf_append(&call->result, body.data, body.len);
+    }
     call_end_later(call, err);
 }
 
+static void send_cancel(const dure_rpc_peer *peer, uint32_t wire_id)
+{
+    dure_rpc *rpc = peer->rpc;
+    const dure_frame frame = {.kind = DURE_FRAME_CANCEL, .id = wire_id};
+    uint64_t end = 0;
+    dure_buf_clear(&rpc->reply);
+    if (dure_frame_encode(&rpc->reply, &frame) == DURE_OK) {
+        const dure_slice bytes = {rpc->reply.data, rpc->reply.len};
+        const dure_err err = dure_link_send(peer->link, bytes, true, &end);
+        (void)err; /* it spares the callee work; without it the deadline there does */
+    }
+}
+
+/* The callee is told too: what it has not begun, or not even heard, need not be begun. */
 static void call_deadline(dure_deadline *deadline)
 {
     dure_call *call = DURE_CONTAINER_OF(deadline, dure_call, deadline);
+    const dure_rpc_peer *peer = call->peer;
+    const uint32_t wire_id = (uint32_t)call->id;
     dure_outcome outcome;
     call_detach(call);
+    if (peer != NULL && peer->link != NULL) {
+        send_cancel(peer, wire_id);
+    }
     dure_rpc_own_outcome(DURE_ERR_DEADLINE, &outcome);
     call_tell(call, &outcome);
 }
@@ -132,17 +173,24 @@ static void call_attach(dure_call *call, dure_rpc_peer *peer)
     dure_list_push_back(&peer->calls, &call->node);
 }
 
-static dure_err send_to_link(dure_call *call, dure_rpc_peer *peer, uint32_t method,
-                             uint64_t subject, uint32_t left_ms)
+static dure_err send_to_link(dure_call *call, dure_rpc_peer *peer, uint32_t left_ms)
 {
-    const dure_frame frame = {.kind = DURE_FRAME_REQUEST,
-                              .id = (uint32_t)call->id,
-                              .method = method,
-                              .left_ms = left_ms,
-                              .subject = subject};
+    uint8_t meta[DURE_RPC_KEY_META_BYTES];
+    dure_frame frame = {.kind = DURE_FRAME_REQUEST,
+                        .id = (uint32_t)call->id,
+                        .method = call->method,
+                        .left_ms = left_ms,
+                        .subject = call->subject};
     dure_slice bytes = {NULL, 0};
     if (peer->call_count >= DURE_RPC_LINK_CALLS_MAX) {
         return DURE_ERR_OVERLOADED;
+    }
+    if (call->key.number != 0) {
+        if (call->key.callee == 0) {
+            call->key.callee = dure_link_incarnation(peer->link);
+        }
+        dure_rpc_pack_key(&call->key, meta);
+        frame.meta = (dure_slice){meta, sizeof meta};
     }
     dure_err err = dure_rpc_finish_frame(call->rpc, &frame, &bytes);
     if (err == DURE_OK) {
@@ -155,25 +203,52 @@ static dure_err send_to_link(dure_call *call, dure_rpc_peer *peer, uint32_t meth
     return DURE_OK;
 }
 
-static dure_err send_to_self(dure_call *call, dure_rpc_peer *peer, uint32_t method,
-                             uint64_t subject, uint32_t left_ms)
+static dure_err send_to_self(dure_call *call, dure_rpc_peer *peer, uint32_t left_ms)
 {
     dure_rpc *rpc = call->rpc;
-    const dure_err err = dure_rpc_queue_local(rpc, call->id, method, subject, left_ms,
-                                              dure_rpc_frame_body(rpc), &call->request);
-    if (err != DURE_OK) {
+    if (call->key.callee == 0) {
+        call->key.callee = dure_links_incarnation(rpc->links);
+    }
+    const dure_local_call local = {.call_id = call->id,
+                                   .method = call->method,
+                                   .subject = call->subject,
+                                   .left_ms = left_ms,
+                                   .key = call->key,
+                                   .body = dure_rpc_frame_body(rpc)};
+    if (dure_rpc_queue_local(rpc, &local, &call->request) != DURE_OK) {
         return DURE_ERR_NOT_SENT;
     }
     call_attach(call, peer);
     return DURE_OK;
 }
 
-/* Not OK: the outcome. */
-static dure_err call_send(dure_call *call, const dure_target *target, uint32_t method,
-                          const dure_call_options *options)
+dure_err dure_rpc_attempt(dure_call *call, dure_rpc_peer *peer, uint32_t left_ms)
+{
+    call->attempts++;
+    call->last_peer = peer;
+    return peer->link == NULL ? send_to_self(call, peer, left_ms)
+                              : send_to_link(call, peer, left_ms);
+}
+
+static void call_take_key(dure_call *call, const dure_call_options *options)
+{
+    if (options == NULL) {
+        return;
+    }
+    if (options->key != NULL) {
+        call->key = *options->key;
+        call->is_key_given = true;
+    } else if ((options->method_flags & DURE_METHOD_KEYED) != 0 &&
+               options->retry != DURE_RETRY_NEVER) {
+        call->key = dure_rpc_new_key(call->rpc);
+    }
+}
+
+/* Not OK: how the first attempt ended. */
+static dure_err call_first(dure_call *call, const dure_target *target,
+                           const dure_call_options *options)
 {
     dure_rpc *rpc = call->rpc;
-    const uint64_t subject = options != NULL ? options->subject : 0;
     const uint32_t left_ms = call_left_ms(rpc, options);
     dure_rpc_peer *peer = NULL;
     if (left_ms == 0) {
@@ -186,8 +261,31 @@ static dure_err call_send(dure_call *call, const dure_target *target, uint32_t m
     if (dure_deadline_set(&rpc->deadlines, &call->deadline, left_ms) != DURE_OK) {
         return DURE_ERR_NOT_SENT;
     }
-    return peer->link == NULL ? send_to_self(call, peer, method, subject, left_ms)
-                              : send_to_link(call, peer, method, subject, left_ms);
+    if (target->kind == DURE_TARGET_ROLE) {
+        call->role = dure_router_find_role(rpc->router, target->name);
+    }
+    call_take_key(call, options);
+    dure_rpc_retry_prepare(call, options);
+    err = dure_rpc_attempt(call, peer, left_ms);
+    if (call->is_key_given) {
+        options->key->callee = call->key.callee;
+    }
+    return err;
+}
+
+dure_request_key dure_rpc_new_key(dure_rpc *rpc)
+{
+    return (dure_request_key){.origin = dure_links_incarnation(rpc->links),
+                              .number = ++rpc->last_key};
+}
+
+/* It ends with the request that it is made for. */
+static void call_tie(dure_call *call, const dure_call_options *options)
+{
+    if (call->id != 0 && options != NULL && options->ends_with_request &&
+        options->for_request != NULL) {
+        dure_rpc_tie_call(options->for_request, &call->in_request);
+    }
 }
 
 /* A call with the body that stands in rpc->frame. */
@@ -215,15 +313,22 @@ static dure_err call_start(dure_rpc *rpc, const dure_target *target, uint32_t me
     call->on_done = on_done;
     call->typed_fn = typed_fn;
     call->ctx = ctx;
+    call->method = method;
+    call->subject = options != NULL ? options->subject : 0;
     dure_deadline_init(&call->deadline, call_deadline);
+    dure_deadline_init(&call->backoff, dure_rpc_retry_now);
     rpc->counters.calls++;
+    dure_rpc_retry_count_call(rpc);
     if (out_call != NULL) {
         *out_call = call->id;
     }
-    err = call_send(call, target, method, options);
-    if (err != DURE_OK) {
+    err = call_first(call, target, options);
+    if (err == DURE_ERR_NOT_UP || err == DURE_ERR_DOWN || err == DURE_ERR_DEADLINE) {
         call_end_later(call, err);
+    } else if (err != DURE_OK) {
+        dure_rpc_attempt_ended(call, err);
     }
+    call_tie(call, options);
     return DURE_OK;
 }
 
@@ -246,19 +351,6 @@ dure_err dure_rpc_call_send(dure_rpc *rpc, const dure_target *target, uint32_t m
     return call_start(rpc, target, method, options, on_done, typed_fn, ctx, out_call);
 }
 
-static void send_cancel(const dure_rpc_peer *peer, uint32_t wire_id)
-{
-    dure_rpc *rpc = peer->rpc;
-    const dure_frame frame = {.kind = DURE_FRAME_CANCEL, .id = wire_id};
-    uint64_t end = 0;
-    dure_buf_clear(&rpc->reply);
-    if (dure_frame_encode(&rpc->reply, &frame) == DURE_OK) {
-        const dure_slice bytes = {rpc->reply.data, rpc->reply.len};
-        const dure_err err = dure_link_send(peer->link, bytes, true, &end);
-        (void)err; /* it spares the callee work; without it the deadline there does */
-    }
-}
-
 void dure_rpc_cancel(dure_rpc *rpc, dure_call_id call_id)
 {
     dure_call *call = dure_call_table_find(&rpc->calls, call_id);
@@ -269,6 +361,9 @@ void dure_rpc_cancel(dure_rpc *rpc, dure_call_id call_id)
     const uint32_t wire_id = (uint32_t)call->id;
     dure_request *request = call->request;
     call_end_later(call, DURE_ERR_CANCELLED);
+    if (peer == NULL) {
+        return; /* it waits for its next attempt */
+    }
     if (peer->link != NULL) {
         send_cancel(peer, wire_id);
     } else if (request != NULL) {
@@ -293,6 +388,13 @@ dure_err dure_rpc_on_answer(dure_rpc_peer *peer, const dure_frame *frame)
         rpc->counters.late_answers++;
         return DURE_OK;
     }
+    if (frame->kind == DURE_FRAME_ERROR && dure_rpc_retry_later(call, outcome.status, true)) {
+        return DURE_OK;
+    }
+    const dure_err truth = dure_rpc_retry_truth(call, outcome.status);
+    if (truth != outcome.status) {
+        dure_rpc_own_outcome(truth, &outcome);
+    }
     outcome.from = peer->node;
     call_detach(call);
     call_tell(call, &outcome);
@@ -305,7 +407,7 @@ void dure_rpc_end_calls_of(dure_rpc_peer *peer)
     while (!dure_list_is_empty(&peer->calls)) {
         dure_call *call = DURE_CONTAINER_OF(peer->calls.next, dure_call, node);
         const bool may_have_run = dure_link_may_have_left(peer->link, call->end_offset);
-        call_end_later(call, may_have_run ? DURE_ERR_OUTCOME_UNKNOWN : DURE_ERR_NOT_SENT);
+        dure_rpc_attempt_ended(call, may_have_run ? DURE_ERR_OUTCOME_UNKNOWN : DURE_ERR_NOT_SENT);
     }
 }
 

@@ -12,6 +12,7 @@
 #include "cluster/call_table.h"
 #include "cluster/deadline.h"
 #include "cluster/link.h"
+#include "cluster/request_keys.h"
 #include "cluster/router.h"
 #include "cluster/rpc.h"
 #include "wire/frame.h"
@@ -24,6 +25,7 @@
 #define DURE_RPC_BUF_KEEP          1048576u /* no more memory is kept for the next frame */
 #define DURE_RPC_ERROR_TEXT_MAX    512
 #define DURE_RPC_REQUEST_BUCKETS   256u
+#define DURE_RPC_KEY_META_BYTES    30u /* a meta map with a request key */
 /* two texts, a number, three heads */
 #define DURE_RPC_ERROR_OBJECT_MAX (2 * DURE_RPC_ERROR_TEXT_MAX + 32)
 
@@ -54,6 +56,7 @@ struct dure_request {
     bool is_held;
     bool is_notify;
     bool is_cancelled;
+    bool is_overdue; /* cancelled by its deadline */
     uint32_t id;
     uint32_t method;
     uint64_t subject;
@@ -70,6 +73,11 @@ struct dure_request {
     void *room; /* of dure_request_room; kept for the next life */
     size_t room_bytes;
     bool is_room_taken;
+    dure_request_key key;      /* number 0: none */
+    uint32_t key_peer;         /* whose key, by index */
+    dure_key_entry *key_entry; /* that waits for its answer */
+    dure_list in_key;          /* where it waits for another one's answer */
+    dure_list calls;           /* made for it, that end with it */
 };
 
 struct dure_rpc {
@@ -79,6 +87,8 @@ struct dure_rpc {
     uint32_t self_index;
     const dure_registry_settings *settings;
     dure_router *router;
+    dure_key_table *keys;
+    dure_deadline keys_expire;
     const dure_method **methods; /* open addressing by number, a power of two of slots */
     uint32_t method_slots;
     dure_rpc_peer *peers; /* by index in the registry */
@@ -88,13 +98,19 @@ struct dure_rpc {
     dure_links *links;
     dure_deadlines deadlines;
     dure_call_table calls;
-    dure_list ended;           /* calls that are to be told */
+    dure_list ended;      /* calls that are to be told */
+    dure_list retrying;   /* calls between two attempts */
+    uint64_t retry_milli; /* the budget: thousandths of an attempt */
+    uint64_t retry_refilled_ms;
+    uint64_t retry_bytes;      /* bodies kept for another attempt */
+    uint64_t last_key;         /* number of the request key made last */
     dure_list queued_requests; /* of this node itself, to be served */
     dure_list local_requests;  /* without a peer: local ones, and those whose link is gone */
     dure_list to_cancel;       /* whose on_cancel came after they were cancelled */
     dure_list free_requests;
     dure_iocp_deferred deferred;
     dure_buf frame; /* a call or notify on its way out: room for the header, then the body */
+    dure_buf keyed; /* a call whose header has a request key */
     dure_packer call_packer;
     dure_buf reply; /* an answer on its way out */
     dure_buf error; /* a [code, name, text] while it is packed */
@@ -146,11 +162,27 @@ bool dure_rpc_peer_is_up(const dure_rpc_peer *peer);
 bool dure_rpc_peer_was_up(const dure_rpc_peer *peer);
 dure_peer_state dure_rpc_state_of(const dure_rpc_peer *peer);
 
+/* Of the nodes of a role that are up, the one with the fewest calls. Fails: NOT_UP, DOWN. */
+DURE_CHECKED dure_err dure_rpc_route_to_role(dure_rpc *rpc, const dure_router_role *role,
+                                             dure_rpc_peer **out_peer);
+
 /* The peer of a target that is one node. Fails: NOT_CONFIGURED, NOT_UP, DOWN. */
 DURE_CHECKED dure_err dure_rpc_route(dure_rpc *rpc, const dure_target *target,
                                      dure_rpc_peer **out_peer);
 
 /* ---- rpc_call.c ---- */
+
+/*
+ * Sends the body that stands in rpc->frame to a peer that is up. Not OK: how the attempt ended, for
+ * dure_rpc_attempt_ended.
+ */
+DURE_CHECKED dure_err dure_rpc_attempt(dure_call *call, dure_rpc_peer *peer, uint32_t left_ms);
+
+/* An attempt ended without an answer: the call is made again, or ends with what is true. */
+void dure_rpc_attempt_ended(dure_call *call, dure_err status);
+
+/* The call waits for no peer any more. */
+void dure_rpc_call_leave(dure_call *call);
 
 /* The answer to a call of this node to itself; error: its [code, name, text], else body. */
 void dure_rpc_on_local_answer(dure_rpc *rpc, uint64_t call_id, dure_slice body, bool is_error);
@@ -167,6 +199,32 @@ void dure_rpc_end_local_calls(dure_rpc *rpc);
 /* Tells the calls whose outcome became known during the round. */
 void dure_rpc_tell_ended_calls(dure_rpc *rpc);
 
+/* ---- rpc_retry.c ---- */
+
+/* A call was made: a part of it is credited to the budget. */
+void dure_rpc_retry_count_call(dure_rpc *rpc);
+
+/* Keeps what a repetition of the call in rpc->frame would need, where it may be repeated. */
+void dure_rpc_retry_prepare(dure_call *call, const dure_call_options *options);
+
+/* The call ends: gives back what it kept. */
+void dure_rpc_retry_forget(dure_call *call);
+
+/* Whether the call will be made again after an attempt that ended so; it has left its peer then. */
+bool dure_rpc_retry_later(dure_call *call, dure_err status, bool is_answer);
+
+/* What is true of all attempts, the last of which ended so. */
+DURE_CHECKED dure_err dure_rpc_retry_truth(const dure_call *call, dure_err status);
+
+/* The next attempt is due. */
+void dure_rpc_retry_now(dure_deadline *deadline);
+
+/* A link stands again: what waited for it need not wait longer. */
+void dure_rpc_retry_on_up(dure_rpc_peer *peer);
+
+/* The rpc closes. */
+void dure_rpc_retry_end_all(dure_rpc *rpc);
+
 /* ---- rpc_serve.c ---- */
 
 /* NULL: this node does not serve it. */
@@ -177,9 +235,18 @@ DURE_CHECKED dure_err dure_rpc_on_request(dure_rpc_peer *peer, const dure_frame 
 DURE_CHECKED dure_err dure_rpc_on_notify(dure_rpc_peer *peer, const dure_frame *frame);
 void dure_rpc_on_cancel(dure_rpc_peer *peer, const dure_frame *frame);
 
-/* Queues a request of this node to itself. call_id 0: a notify. */
-DURE_CHECKED dure_err dure_rpc_queue_local(dure_rpc *rpc, uint64_t call_id, uint32_t method,
-                                           uint64_t subject, uint32_t left_ms, dure_slice body,
+/* A call of this node to itself. */
+typedef struct dure_local_call {
+    uint64_t call_id; /* 0: a notify */
+    uint32_t method;
+    uint32_t left_ms;
+    uint64_t subject;
+    dure_request_key key;
+    dure_slice body;
+} dure_local_call;
+
+/* Queues it. Fails: NO_MEMORY. */
+DURE_CHECKED dure_err dure_rpc_queue_local(dure_rpc *rpc, const dure_local_call *local,
                                            dure_request **out_request);
 
 /* Serves what was queued, runs the on_cancel that came late. */
@@ -207,8 +274,17 @@ void dure_request_finish(dure_request *request);
 /* The caller is gone: nobody wants the answer. */
 void dure_request_cancel(dure_request *request);
 
+/*
+ * Its caller gave it up, or is gone with its link: it is cancelled, unless others of its request
+ * key wait for it or, after a lost link, may still ask.
+ */
+void dure_request_abandon(dure_request *request, bool is_link_lost);
+
 /* Runs its on_cancel, which may answer, and so end, the request. */
 void dure_request_run_on_cancel(dure_request *request);
+
+/* A call is cancelled when the request is. */
+void dure_rpc_tie_call(dure_request *request, dure_list *in_request);
 
 /* Gives an ended request back for reuse. */
 void dure_request_give_free(dure_request *request);
@@ -217,6 +293,29 @@ void dure_request_give_free(dure_request *request);
 void dure_rpc_cancel_peer(dure_rpc_peer *peer);
 void dure_rpc_cancel_local(dure_rpc *rpc);
 void dure_rpc_free_requests(dure_rpc *rpc);
+
+/* ---- rpc_keys.c ---- */
+
+/* A key as the meta map of a frame. */
+void dure_rpc_pack_key(const dure_request_key *key, uint8_t out_meta[DURE_RPC_KEY_META_BYTES]);
+
+/* The key in a meta map; number 0: there is none. Fails: PROTOCOL. */
+DURE_CHECKED dure_err dure_rpc_read_key(dure_slice meta, dure_request_key *out_key);
+
+/* Whether a request with a key is to be served; else it was answered, or waits for the answer. */
+bool dure_rpc_keys_begin(dure_request *request);
+
+/* The one that was served is answered: those that repeat it are too. */
+void dure_rpc_keys_answered(dure_request *request, dure_slice answer, bool is_error);
+
+/* It ends without an answer; did_happen: perhaps. */
+void dure_rpc_keys_dropped(dure_request *request, bool did_happen);
+
+/* Whether others wait for its answer. */
+bool dure_rpc_keys_is_awaited(const dure_request *request);
+
+/* Something may be forgotten. */
+void dure_rpc_keys_due(dure_deadline *deadline);
 
 /* ---- request_answer.c ---- */
 
@@ -229,6 +328,9 @@ dure_slice dure_rpc_object_of(dure_slice body);
  */
 size_t dure_rpc_pack_error(dure_rpc *rpc, uint32_t code, const char *name, const char *text,
                            uint8_t room[DURE_RPC_ERROR_OBJECT_MAX]);
+
+/* Sends one object to where the request's answers go. */
+void dure_request_answer_body(dure_request *request, dure_slice body);
 
 /* Sends a [code, name, text] to where the request's answers go. */
 void dure_request_answer_error(dure_request *request, dure_slice error);

@@ -11,7 +11,9 @@ static dure_err notify_peer(dure_rpc *rpc, dure_rpc_peer *peer, uint32_t method,
     dure_slice bytes = {NULL, 0};
     uint64_t end = 0;
     if (peer->link == NULL) {
-        return dure_rpc_queue_local(rpc, 0, method, subject, 0, dure_rpc_frame_body(rpc), &request);
+        const dure_local_call local = {
+            .method = method, .subject = subject, .body = dure_rpc_frame_body(rpc)};
+        return dure_rpc_queue_local(rpc, &local, &request);
     }
     if (!dure_link_is_up(peer->link)) {
         return dure_rpc_peer_was_up(peer) ? DURE_ERR_DOWN : DURE_ERR_NOT_UP;

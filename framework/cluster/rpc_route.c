@@ -32,10 +32,12 @@ static uint32_t load_of(void *ctx, uint32_t node)
     return peer->call_count;
 }
 
-static dure_err route_to_role(dure_rpc *rpc, const dure_router_role *role, uint32_t *out_node)
+dure_err dure_rpc_route_to_role(dure_rpc *rpc, const dure_router_role *role,
+                                dure_rpc_peer **out_peer)
 {
-    *out_node = dure_router_least(role, rpc->turn++, load_of, rpc);
-    if (*out_node != DURE_ROUTER_NONE) {
+    const uint32_t node = dure_router_least(role, rpc->turn++, load_of, rpc);
+    if (node != DURE_ROUTER_NONE) {
+        *out_peer = &rpc->peers[node];
         return DURE_OK;
     }
     for (uint32_t i = 0; i < role->node_count; i++) {
@@ -50,7 +52,6 @@ static dure_err route_to_role(dure_rpc *rpc, const dure_router_role *role, uint3
 dure_err dure_rpc_route(dure_rpc *rpc, const dure_target *target, dure_rpc_peer **out_peer)
 {
     uint32_t node = DURE_ROUTER_NONE;
-    dure_err err = DURE_OK;
     if (target->kind == DURE_TARGET_NODE) {
         node = dure_router_find_node(rpc->router, target->name);
     } else {
@@ -59,13 +60,9 @@ dure_err dure_rpc_route(dure_rpc *rpc, const dure_target *target, dure_rpc_peer 
             return DURE_ERR_NOT_CONFIGURED;
         }
         if (target->kind == DURE_TARGET_ROLE) {
-            err = route_to_role(rpc, role, &node);
-        } else {
-            node = dure_router_of_key(rpc->router, role, target->key);
+            return dure_rpc_route_to_role(rpc, role, out_peer);
         }
-    }
-    if (err != DURE_OK) {
-        return err;
+        node = dure_router_of_key(rpc->router, role, target->key);
     }
     if (node == DURE_ROUTER_NONE) {
         return DURE_ERR_NOT_CONFIGURED;

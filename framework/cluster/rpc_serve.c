@@ -73,6 +73,9 @@ static void request_decline(dure_rpc_peer *peer, const dure_frame *frame, dure_e
 
 static void request_run(dure_request *request, uint32_t number)
 {
+    if (request->key.number != 0 && !dure_rpc_keys_begin(request)) {
+        return;
+    }
     const dure_method *method = find_served(request->rpc, number);
     if (method == NULL && request->is_notify) {
         request->rpc->counters.unknown_notifies++;
@@ -92,7 +95,9 @@ dure_err dure_rpc_on_request(dure_rpc_peer *peer, const dure_frame *frame)
 {
     dure_rpc *rpc = peer->rpc;
     dure_request *request = NULL;
-    if (frame->id == 0 || dure_request_find(peer, frame->id) != NULL) {
+    dure_request_key key;
+    if (frame->id == 0 || dure_request_find(peer, frame->id) != NULL ||
+        dure_rpc_read_key(frame->meta, &key) != DURE_OK) {
         return DURE_ERR_PROTOCOL;
     }
     if (peer->request_count >= DURE_RPC_LINK_REQUESTS_MAX) {
@@ -112,6 +117,8 @@ dure_err dure_rpc_on_request(dure_rpc_peer *peer, const dure_frame *frame)
         return DURE_OK;
     }
     request->from = peer->node;
+    request->key = key;
+    request->key_peer = dure_link_index(peer->link);
     request_run(request, frame->method);
     return DURE_OK;
 }
@@ -137,26 +144,36 @@ void dure_rpc_on_cancel(dure_rpc_peer *peer, const dure_frame *frame)
 {
     dure_request *request = dure_request_find(peer, frame->id);
     if (request != NULL) {
-        dure_request_cancel(request);
+        dure_request_abandon(request, false);
     }
 }
 
-dure_err dure_rpc_queue_local(dure_rpc *rpc, uint64_t call_id, uint32_t method, uint64_t subject,
-                              uint32_t left_ms, dure_slice body, dure_request **out_request)
+dure_err dure_rpc_queue_local(dure_rpc *rpc, const dure_local_call *local,
+                              dure_request **out_request)
 {
     dure_request *request = NULL;
-    const dure_err err =
-        dure_request_create(rpc, method, subject, left_ms, dure_rpc_object_of(body), &request);
+    const dure_err err = dure_request_create(rpc, local->method, local->subject, local->left_ms,
+                                             dure_rpc_object_of(local->body), &request);
     if (err != DURE_OK) {
         return err;
     }
     request->from = rpc->self;
-    request->call_id = call_id;
-    request->is_notify = call_id == 0;
+    request->call_id = local->call_id;
+    request->is_notify = local->call_id == 0;
+    request->key = local->key;
+    request->key_peer = rpc->self_index;
     dure_list_push_back(&rpc->queued_requests, &request->node);
     dure_rpc_defer(rpc);
     *out_request = request;
     return DURE_OK;
+}
+
+/* Whether nobody waits for it any more, though its timer may not have said so yet. */
+static bool is_expired(const dure_request *request)
+{
+    return request->is_cancelled ||
+           (dure_deadline_is_set(&request->deadline) &&
+            dure_deadline_left_ms(&request->rpc->deadlines, &request->deadline) == 0);
 }
 
 void dure_rpc_run_requests(dure_rpc *rpc)
@@ -168,8 +185,8 @@ void dure_rpc_run_requests(dure_rpc *rpc)
     while ((node = dure_list_pop_front(&taken)) != NULL) {
         dure_request *request = DURE_CONTAINER_OF(node, dure_request, node);
         dure_list_push_back(&rpc->local_requests, &request->node);
-        if (request->is_cancelled) {
-            dure_request_finish(request); /* nobody has seen it yet */
+        if (is_expired(request)) {
+            dure_request_not_begun(request);
         } else {
             request_run(request, request->method);
         }

@@ -86,6 +86,11 @@ static node_link_counters status_links(const dure_node *node)
         .bodies_dropped = counters.bodies_dropped,
         .queued_bytes = counters.queued_bytes,
         .joining_bytes = counters.joining_bytes,
+        .stale_answers = counters.stale_answers,
+        .retries = counters.retries,
+        .retries_refused = counters.retries_refused,
+        .repeats = counters.repeats,
+        .not_begun = counters.not_begun,
     };
 }
 

@@ -26,7 +26,7 @@ static inline dure_target game_db(void)
 }
 
 /* Options of a call on behalf of a request: it has the time that is left for it. */
-static inline dure_call_options game_call_options(const dure_request *request)
+static inline dure_call_options game_call_options(dure_request *request)
 {
     return (dure_call_options){.for_request = request};
 }

@@ -155,6 +155,8 @@ static void on_inventory(dure_request *request, const game_inventory_params *in,
     db_encode_inventory_params(packer, &ask);
     dure_target db = game_db();
     dure_call_options options = game_call_options(request);
+    options.method_flags = DURE_METHOD_IDEMPOTENT;
+    options.ends_with_request = true;
     dure_call_id call;
     dure_err err = dure_rpc_call_send(g->rpc, &db, DB_METHOD_INVENTORY, &options, on_db_read, NULL,
                                       step, &call);
@@ -206,6 +208,8 @@ static void on_give(dure_request *request, const game_give_params *in, void *sta
     };
     dure_target db = game_db();
     dure_call_options options = game_call_options(request);
+    options.ends_with_request = true;
+    options.retry = gift.key.len > 0 ? DURE_RETRY_SAFE : DURE_RETRY_BY_METHOD;
     dure_call_id call;
     dure_err err = db_call_give(g->rpc, &db, &gift, &options, on_given, step, &call);
     if (err != DURE_OK) {

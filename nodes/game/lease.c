@@ -77,7 +77,7 @@ static dure_err lease_ask(game *g, bool ends)
     db_lease_params in = {.life = g->lease.life, .ends = ends};
     dure_target db = game_db();
     dure_call_id call;
-    dure_call_options options = {.deadline_ms = g->lease.lease_ms / 2};
+    dure_call_options options = {.deadline_ms = g->lease.lease_ms / 2, .retry = DURE_RETRY_NEVER};
     return db_call_lease(g->rpc, &db, &in, &options, on_leased, g, &call);
 }
 

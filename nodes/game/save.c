@@ -90,8 +90,10 @@ static dure_err save_send(save_ctx *save)
         .leaves = save->leaves,
     };
     dure_target db = game_db();
+    /* What is lost is saved again, or kept. */
+    dure_call_options options = {.retry = DURE_RETRY_NEVER};
     dure_call_id call;
-    return db_call_save(save->g->rpc, &db, &in, NULL, on_saved, save, &call);
+    return db_call_save(save->g->rpc, &db, &in, &options, on_saved, save, &call);
 }
 
 static dure_err save_start(game *g, world_player *player, bool leaves, dure_request *request,

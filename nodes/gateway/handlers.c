@@ -274,7 +274,8 @@ static void forward_to(gateway *g, gateway_client *client, dure_request *request
     step->forwarded.request = request;
     step->forwarded.is_idempotent = (method->flags & DURE_METHOD_IDEMPOTENT) != 0;
     dure_list_init(&step->forwarded.in_client);
-    dure_call_options options = {.subject = step->client, .for_request = request};
+    dure_call_options options = {
+        .subject = step->client, .for_request = request, .method_flags = method->flags};
     dure_err err = dure_rpc_call(g->rpc, target, method->number, &options, params, on_forwarded,
                                  step, &step->call);
     if (err != DURE_OK) {

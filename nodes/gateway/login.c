@@ -127,7 +127,7 @@ static void ask_ready(login_step *step, const dure_registry_node *node)
     gateway *g = step->g;
     game_ready_params in = {0};
     dure_target target = dure_to_node(node->id);
-    dure_call_options options = {.deadline_ms = LOGIN_READY_MS};
+    dure_call_options options = {.deadline_ms = LOGIN_READY_MS, .retry = DURE_RETRY_NEVER};
     dure_call_id call;
     if (game_call_ready(g->rpc, &target, &in, &options, on_ready, step, &call) == DURE_OK) {
         step->refs++;

@@ -4,6 +4,8 @@
  */
 #include "cluster/cluster_support.h"
 
+#include "cluster/link_impl.h"
+#include "cluster/rpc_impl.h"
 #include "support/check.h"
 #include "wire/cursor.h"
 
@@ -77,6 +79,32 @@ static void serve_custom(dure_request *request, dure_slice params, void *state)
     dure_request_fail_code(request, 1234, "MY_OWN", "a text");
 }
 
+static void serve_tally(dure_request *request, dure_slice params, void *state)
+{
+    test_node *node = state;
+    node->runs++;
+    if (node->fails > 0) {
+        node->fails--;
+        dure_request_fail(request, node->fail_with, "so far");
+    } else if (node->tally_holds) {
+        serve_hold(request, params, node);
+    } else {
+        dure_packer *packer = dure_request_reply_begin(request);
+        dure_packer_u64(packer, (uint64_t)node->runs);
+        dure_request_reply_end(request);
+    }
+}
+
+static void serve_hop_hold(dure_request *request, dure_slice params, void *state)
+{
+    test_node *node = state;
+    const dure_target target = dure_to_role("db");
+    const dure_call_options options = {.for_request = request, .ends_with_request = true};
+    dure_request_hold(request);
+    DURE_CHECK_OK(
+        dure_rpc_call(node->rpc, &target, METHOD_HOLD, &options, params, hop_done, request, NULL));
+}
+
 static const dure_method methods[] = {
     {METHOD_ECHO, 0, "echo", serve_echo},
     {METHOD_FAIL, 0, "fail", serve_fail},
@@ -86,6 +114,8 @@ static const dure_method methods[] = {
     {METHOD_NOTE, DURE_METHOD_NOTIFY, "note", serve_note},
     {METHOD_ADMIN, DURE_METHOD_ADMIN, "admin", serve_echo},
     {METHOD_CUSTOM, 0, "custom", serve_custom},
+    {METHOD_TALLY, 0, "tally", serve_tally},
+    {METHOD_HOP_HOLD, 0, "hop_hold", serve_hop_hold},
     {0, 0, NULL, NULL},
 };
 
@@ -266,16 +296,37 @@ void test_on_done(void *ctx, const dure_outcome *outcome)
     (void)snprintf(call->text, sizeof call->text, "%.*s", DURE_STR_ARG(outcome->text));
 }
 
-dure_call_id test_call_node(test_node *node, const char *to, uint32_t method, uint32_t deadline_ms,
-                            test_call *call)
+void test_cut_link(test_node *node, const char *peer)
+{
+    const dure_registry_node *found = dure_registry_find_node(node->rpc->config.registry, peer);
+    dure_link *link = NULL;
+    for (uint32_t i = 0; i < node->rpc->peer_count; i++) {
+        if (node->rpc->peers[i].node == found) {
+            link = node->rpc->peers[i].link;
+        }
+    }
+    DURE_CHECK(link != NULL && link->conn != NULL);
+    if (link != NULL && link->conn != NULL) {
+        dure_link_conn_end(link->conn, DURE_ERR_RESET, "", true);
+    }
+}
+
+dure_call_id test_call_with(test_node *node, const char *to, uint32_t method,
+                            const dure_call_options *options, test_call *call)
 {
     const dure_target target = dure_to_node(to);
     const dure_slice body = {body_bytes, sizeof body_bytes};
-    const dure_call_options options = {.deadline_ms = deadline_ms};
     dure_call_id id = 0;
     memset(call, 0, sizeof *call);
     DURE_REQUIRE_OK(
-        dure_rpc_call(node->rpc, &target, method, &options, body, test_on_done, call, &id));
+        dure_rpc_call(node->rpc, &target, method, options, body, test_on_done, call, &id));
     DURE_CHECK_EQ(call->count, 0); /* never inside the call */
     return id;
+}
+
+dure_call_id test_call_node(test_node *node, const char *to, uint32_t method, uint32_t deadline_ms,
+                            test_call *call)
+{
+    const dure_call_options options = {.deadline_ms = deadline_ms};
+    return test_call_with(node, to, method, &options, call);
 }

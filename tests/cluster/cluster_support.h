@@ -21,7 +21,9 @@ enum {
     METHOD_HOP,
     METHOD_NOTE,
     METHOD_ADMIN,
-    METHOD_CUSTOM
+    METHOD_CUSTOM,
+    METHOD_TALLY,   /* counts itself; answers as its node was told to */
+    METHOD_HOP_HOLD /* asks db to hold, for as long as it is wanted itself */
 };
 
 typedef struct test_node {
@@ -37,6 +39,10 @@ typedef struct test_node {
     bool is_closed;
     dure_err down_cause;
     dure_request *held;
+    int runs;           /* of tally */
+    bool tally_holds;   /* instead of answering its number */
+    dure_err fail_with; /* so often */
+    int fails;
 } test_node;
 
 typedef struct test_cluster {
@@ -74,7 +80,13 @@ dure_registry *test_registry(const char *name, const char *secret);
 dure_registry *test_registry_tuned(const char *name, const char *secret,
                                    void (*tune)(dure_registry_settings *settings));
 
+/* Cuts the link to a peer; both processes live on. */
+void test_cut_link(test_node *node, const char *peer);
+
 void test_on_done(void *ctx, const dure_outcome *outcome);
+/* With options of the caller's; call is set up anew. */
+dure_call_id test_call_with(test_node *node, const char *to, uint32_t method,
+                            const dure_call_options *options, test_call *call);
 dure_call_id test_call_node(test_node *node, const char *to, uint32_t method, uint32_t deadline_ms,
                             test_call *call);
 
