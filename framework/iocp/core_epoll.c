@@ -263,6 +263,16 @@ static dure_err socket_register(epoll_core *core, epoll_socket *socket)
     return DURE_OK;
 }
 
+/* close(2) alone would not do: a process that was forked meanwhile shares the file until it execs,
+ * and the registration lives as long as the file. */
+static void socket_unregister(epoll_socket *socket, epoll_core *core)
+{
+    if (socket->is_registered) {
+        (void)epoll_ctl(core->epoll_fd, EPOLL_CTL_DEL, socket->fd, NULL);
+        socket->is_registered = false;
+    }
+}
+
 static void epoll_close(dure_iocp_socket *base, bool reset)
 {
     epoll_socket *socket = socket_of(base);
@@ -276,6 +286,7 @@ static void epoll_close(dure_iocp_socket *base, bool reset)
     if (reset) {
         dure_socket_fd_set_abort(socket->fd);
     }
+    socket_unregister(socket, core_of(base->core));
     (void)close(socket->fd);
     socket->fd = -1;
 }
@@ -284,10 +295,7 @@ static void epoll_release(dure_iocp_socket *base)
 {
     epoll_socket *socket = socket_of(base);
     dure_list_remove(&socket->node);
-    if (socket->is_registered) {
-        (void)epoll_ctl(core_of(base->core)->epoll_fd, EPOLL_CTL_DEL, socket->fd, NULL);
-        socket->is_registered = false;
-    }
+    socket_unregister(socket, core_of(base->core));
 }
 
 /* What had come before is reported by the new registration. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * What only a POSIX system can be brought to: a process without descriptors.
+ * What only a POSIX system can be brought to: a process without descriptors, two that share them.
  */
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "contract/rig.h"
@@ -77,4 +78,48 @@ static void without_descriptors_accepting_ends_and_recovers(void)
     rig_close(&r);
 }
 
-DURE_SUITE(contract_platform, DURE_TEST(without_descriptors_accepting_ends_and_recovers));
+/* A process that shares all descriptors of this one until it is let go. */
+static pid_t fork_sharer(int *out_leash)
+{
+    int ends[2];
+    char byte;
+    DURE_REQUIRE(pipe(ends) == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)close(ends[1]);
+        _exit(read(ends[0], &byte, 1) == 0 ? 0 : 1);
+    }
+    DURE_REQUIRE(pid > 0);
+    (void)close(ends[0]);
+    *out_leash = ends[1];
+    return pid;
+}
+
+static void what_a_forked_process_shares_is_closed_all_the_same(void)
+{
+    rig r;
+    actor client;
+    actor server;
+    int leash = -1;
+    int status = -1;
+    rig_open(&r, NULL);
+    rig_pair(&r, &client, &server);
+    actor_recv(&client);
+    pid_t pid = fork_sharer(&leash);
+    actor_close(&client);
+    RIG_UNTIL(&r, client.completed[DURE_IOCP_RECV] == 1);
+    rig_run_for(&r, 5);
+    /* The connection lives on in the other process: what comes there is none of ours. */
+    actor_send(&server, "anybody?", 8);
+    RIG_UNTIL(&r, server.completed[DURE_IOCP_SEND] == 1);
+    rig_run_for(&r, 20);
+    DURE_CHECK_EQ(client.received_bytes, 0);
+    (void)close(leash);
+    DURE_CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    actor_fini(&client);
+    actor_fini(&server);
+    rig_close(&r);
+}
+
+DURE_SUITE(contract_platform, DURE_TEST(without_descriptors_accepting_ends_and_recovers),
+           DURE_TEST(what_a_forked_process_shares_is_closed_all_the_same));
