@@ -280,14 +280,33 @@ static void link_close(dure_link *link)
     }
 }
 
-void dure_links_close(dure_links *links)
+void dure_links_drain(dure_links *links, uint32_t drain_ms)
+{
+    if (links->drain_ms != 0 || links->is_closing) {
+        return;
+    }
+    links->drain_ms = drain_ms > 0 ? drain_ms : 1; /* 0 would say that this is the end */
+    for (dure_list *node = links->conns.next; node != &links->conns;) {
+        dure_link_conn *conn = DURE_CONTAINER_OF(node, dure_link_conn, node);
+        node = node->next;
+        if (conn->state == DURE_LINK_CONN_UP) {
+            dure_link_conn_say_draining(conn);
+        }
+    }
+}
+
+void dure_links_close(dure_links *links, bool is_finished)
 {
     DURE_ASSERT(!links->is_closing);
     links->is_closing = true;
     for (dure_list *node = links->conns.next; node != &links->conns;) {
         dure_link_conn *conn = DURE_CONTAINER_OF(node, dure_link_conn, node);
         node = node->next; /* connections leave the list later, with their sessions */
-        dure_link_conn_end(conn, DURE_ERR_CLOSED, "the node is stopping", false);
+        if (is_finished && conn->state == DURE_LINK_CONN_UP) {
+            dure_link_conn_end_finished(conn);
+        } else {
+            dure_link_conn_end(conn, DURE_ERR_CLOSED, "the node is stopping", false);
+        }
     }
     /* Held open until all are told, so that on_closed comes once. */
     links->open_services++;
@@ -330,6 +349,11 @@ dure_link *dure_links_find(const dure_links *links, const dure_registry_node *no
 bool dure_link_is_up(const dure_link *link)
 {
     return link->conn != NULL;
+}
+
+bool dure_link_is_draining(const dure_link *link)
+{
+    return link->conn != NULL && link->is_peer_draining;
 }
 
 bool dure_link_was_up(const dure_link *link)
@@ -445,7 +469,8 @@ dure_err dure_link_send(dure_link *link, dure_slice frame, bool is_new_work, uin
 bool dure_link_may_have_left(const dure_link *link, uint64_t end)
 {
     DURE_ASSERT(link->ended != NULL);
-    return dure_link_lanes_has_left(&link->ended->lanes, end, link->handed_bytes);
+    return !link->has_answered_all &&
+           dure_link_lanes_has_left(&link->ended->lanes, end, link->handed_bytes);
 }
 
 /* ---- which connection stays ---- */
@@ -487,6 +512,8 @@ void dure_link_set_up(dure_link *link, dure_link_conn *conn)
     DURE_ASSERT(link->conn == NULL);
     link->conn = conn;
     link->was_up = true;
+    link->is_peer_draining = false;
+    link->has_answered_all = false;
     link->incarnation = conn->incarnation;
     links->counters.up++;
     dure_deadline_clear(links->deadlines, &link->redial);
@@ -495,6 +522,9 @@ void dure_link_set_up(dure_link *link, dure_link_conn *conn)
     dure_log_write(log_of(links), DURE_LOG_INFO, TOPIC, "LINK_UP", "peer=%s dialled_by=%s",
                    link->node->id, conn->is_dialled ? "us" : "peer");
     links->handlers->on_up(links->ctx, link);
+    if (links->drain_ms != 0 && link->conn == conn) {
+        dure_link_conn_say_draining(conn);
+    }
 }
 
 static void dial_later(dure_link *link, dure_err cause);

@@ -24,6 +24,9 @@ typedef struct dure_links_handlers {
     void (*on_up)(void *ctx, dure_link *link);
     /* Once for each on_up, when nothing can be sent or will come any more. */
     void (*on_down)(void *ctx, dure_link *link, dure_err cause);
+    /* The peer finishes what it has and wants nothing new; it will end the link. Once for each
+     * on_up at most, also right after it. */
+    void (*on_draining)(void *ctx, dure_link *link);
     /*
      * A request, response, notify, error or cancel; the frame is lent for the call. Not OK: the
      * peer broke the protocol and the link ends with that cause.
@@ -62,8 +65,18 @@ void dure_links_set_address(dure_links *links, uint32_t node, const dure_net_add
  */
 DURE_CHECKED dure_err dure_links_start(dure_links *links);
 
-/* Ends all links (goaway, then CLOSED) and stops dialling. Calls: on_closed, once, later. */
-void dure_links_close(dure_links *links);
+/*
+ * Tells all peers, and those whose links come up later, that this node finishes what it has and
+ * wants nothing new (goaway with drain_ms, which says how long that may take). The links stay.
+ */
+void dure_links_drain(dure_links *links, uint32_t drain_ms);
+
+/*
+ * Ends all links (goaway, then CLOSED) and stops dialling. is_finished: each request that was heard
+ * has been answered, so that the peers' other calls are known not to have begun.
+ * Calls: on_closed, once, later.
+ */
+void dure_links_close(dure_links *links, bool is_finished);
 
 /* The address really bound. Fails: STATE. */
 DURE_CHECKED dure_err dure_links_address(const dure_links *links, dure_net_address *out_address);
@@ -87,13 +100,15 @@ DURE_CHECKED dure_err dure_link_send(dure_link *link, dure_slice frame, bool is_
                                      uint64_t *out_end);
 
 /*
- * Whether the last bytes of the frame with this mark were given to the system, so that the peer may
- * have it whole. In on_down only.
+ * Whether the frame with this mark may have been taken up: its last bytes were given to the system,
+ * and the peer did not say at its end that it had answered all it had heard. In on_down only.
  */
 bool dure_link_may_have_left(const dure_link *link, uint64_t end);
 
 /* Whether welcome was said and the link has not ended. Thread: owner. */
 bool dure_link_is_up(const dure_link *link);
+/* Whether it is up and its peer drains. Thread: owner. */
+bool dure_link_is_draining(const dure_link *link);
 /* Whether it has ever been up. */
 bool dure_link_was_up(const dure_link *link);
 const dure_registry_node *dure_link_node(const dure_link *link);

@@ -155,20 +155,39 @@ static void log_replaced(dure_link_conn *conn)
                    conn->is_dialled ? "us" : "peer");
 }
 
+static void conn_say_goaway(dure_link_conn *conn, dure_err cause, const char *text,
+                            uint32_t drain_ms)
+{
+    dure_buf *out = &conn->links->out;
+    dure_buf_clear(out);
+    dure_err err = dure_hello_write_goaway(out, cause, text, drain_ms);
+    if (err == DURE_OK) {
+        err = dure_link_conn_send_out(conn);
+    }
+    if (err != DURE_OK) {
+        dure_log_write(log_of(conn), DURE_LOG_DEBUG, TOPIC, "LINK_GOODBYE_FAILED", "cause=%s",
+                       dure_err_name(err));
+    }
+}
+
+void dure_link_conn_say_draining(dure_link_conn *conn)
+{
+    conn_say_goaway(conn, DURE_ERR_GOAWAY, "the node is draining", conn->links->drain_ms);
+}
+
 /* Says to the other side, as far as it still listens, why this is the end. */
 static void conn_say_goodbye(dure_link_conn *conn, dure_err cause, const char *text)
 {
-    dure_buf *out = &conn->links->out;
-    dure_err err = DURE_OK;
-    dure_buf_clear(out);
-    if (conn->hello != NULL && conn->hello->state != DURE_HELLO_DONE) {
-        if (conn->hello->state == DURE_HELLO_ENDED) {
-            return; /* the refusal is said, or was heard */
-        }
-        err = dure_hello_refuse(conn->hello, cause, text, out);
-    } else {
-        err = dure_hello_write_goaway(out, cause, text, 0);
+    if (conn->hello == NULL || conn->hello->state == DURE_HELLO_DONE) {
+        conn_say_goaway(conn, cause, text, 0);
+        return;
     }
+    if (conn->hello->state == DURE_HELLO_ENDED) {
+        return; /* the refusal is said, or was heard */
+    }
+    dure_buf *out = &conn->links->out;
+    dure_buf_clear(out);
+    dure_err err = dure_hello_refuse(conn->hello, cause, text, out);
     if (err == DURE_OK) {
         err = dure_link_conn_send_out(conn);
     }
@@ -254,6 +273,17 @@ void dure_link_conn_end(dure_link_conn *conn, dure_err cause, const char *text, 
         dure_session_disconnect(conn->session, cause);
     }
     conn_finish(conn, cause, text);
+}
+
+void dure_link_conn_end_finished(dure_link_conn *conn)
+{
+    conn_flush(conn);
+    /* An answer that could not leave is one that the peer has not heard. */
+    const bool is_all_said = dure_link_lanes_is_empty(&conn->lanes);
+    conn_say_goodbye(conn, is_all_said ? DURE_ERR_GOAWAY : DURE_ERR_CLOSED, "the node is stopping");
+    conn->is_flushed = true;
+    dure_session_disconnect(conn->session, DURE_ERR_CLOSED);
+    conn_finish(conn, DURE_ERR_CLOSED, "the node is stopping");
 }
 
 /* ---- up ---- */

@@ -45,17 +45,36 @@ static void conn_on_hello_frame(dure_link_conn *conn, const dure_frame *frame, d
     }
 }
 
+/* It stays for what it has begun. */
+static void conn_on_draining(dure_link_conn *conn, uint32_t drain_ms)
+{
+    dure_link *link = conn->link;
+    if (link->is_peer_draining) {
+        return;
+    }
+    link->is_peer_draining = true;
+    dure_log_write(log_of(conn), DURE_LOG_INFO, TOPIC, "LINK_DRAINING", "peer=%s drain_ms=%u",
+                   link->node->id, (unsigned)drain_ms);
+    conn->links->handlers->on_draining(conn->links->ctx, link);
+}
+
 static void conn_on_goaway(dure_link_conn *conn, const dure_frame *frame)
 {
     uint32_t count = 0;
+    uint32_t drain_ms = 0;
     dure_str name = {NULL, 0};
     dure_str text = {NULL, 0};
     char quoted[256];
     char quoted_name[64];
     dure_cursor cursor = dure_cursor_of(frame->body.data, frame->body.len);
     if (dure_cursor_array(&cursor, &count) != DURE_OK || count < 2 ||
-        dure_cursor_str(&cursor, &name) != DURE_OK || dure_cursor_str(&cursor, &text) != DURE_OK) {
+        dure_cursor_str(&cursor, &name) != DURE_OK || dure_cursor_str(&cursor, &text) != DURE_OK ||
+        (count > 2 && dure_cursor_u32(&cursor, &drain_ms) != DURE_OK)) {
         dure_link_conn_end(conn, DURE_ERR_PROTOCOL, "a malformed goaway", false);
+        return;
+    }
+    if (drain_ms > 0) {
+        conn_on_draining(conn, drain_ms);
         return;
     }
     if (dure_str_equal(name, dure_str_of(dure_err_name(DURE_ERR_REPLACED)))) {
@@ -68,6 +87,8 @@ static void conn_on_goaway(dure_link_conn *conn, const dure_frame *frame)
                    conn->link->node->id,
                    dure_log_quote(name.data, name.len, quoted_name, sizeof quoted_name),
                    dure_log_quote(text.data, text.len, quoted, sizeof quoted));
+    conn->link->has_answered_all =
+        dure_str_equal(name, dure_str_of(dure_err_name(DURE_ERR_GOAWAY)));
     dure_link_conn_end(conn, DURE_ERR_GOAWAY, "", false);
     if (is_duplicate) {
         conn->links->handlers->on_duplicate(conn->links->ctx);

@@ -84,6 +84,9 @@ struct dure_link {
     uint64_t incarnation;        /* of the peer's process, the last one that was up */
     const dure_link_conn *ended; /* the connection that has just ended, during on_down */
     uint64_t handed_bytes;       /* of it */
+
+    bool is_peer_draining; /* said so on the connection that is up */
+    bool has_answered_all; /* said so at the end of it */
 };
 
 struct dure_links {
@@ -103,6 +106,7 @@ struct dure_links {
     dure_service *server;
     uint32_t open_services;
     bool is_started;
+    uint32_t drain_ms; /* this node drains; 0: it does not */
     bool is_closing;
     dure_list conns;
     dure_buf out; /* a frame of the handshake or of control, for the length of a call */
@@ -129,6 +133,12 @@ void dure_link_conn_admit(dure_link_conn *conn);
 
 /* Ends a connection: refused, goaway, or nothing, as its state wants; is_cut: at once. */
 void dure_link_conn_end(dure_link_conn *conn, dure_err cause, const char *text, bool is_cut);
+
+/* Ends an UP connection whose peer has been answered all that it asked. */
+void dure_link_conn_end_finished(dure_link_conn *conn);
+
+/* Says on an UP connection that this node drains. */
+void dure_link_conn_say_draining(dure_link_conn *conn);
 
 /* Asks whether the process behind an UP connection lives. */
 void dure_link_conn_probe(dure_link_conn *conn, dure_link_conn *challenger);

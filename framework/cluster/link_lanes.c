@@ -73,6 +73,11 @@ size_t dure_link_lanes_queued(const dure_link_lanes *lanes)
     return dure_link_lanes_small_queued(lanes) + lanes->_bulk_bytes;
 }
 
+bool dure_link_lanes_is_empty(const dure_link_lanes *lanes)
+{
+    return lanes->_normal.len == lanes->_normal_at && dure_list_is_empty(&lanes->_bulk);
+}
+
 /* ---- marks ---- */
 
 static void marks_forget(dure_lanes_marks *marks, uint64_t handed)

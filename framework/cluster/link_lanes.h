@@ -67,6 +67,9 @@ void dure_link_lanes_fini(dure_link_lanes *lanes);
 size_t dure_link_lanes_queued(const dure_link_lanes *lanes);
 size_t dure_link_lanes_small_queued(const dure_link_lanes *lanes);
 
+/* Whether everything was given to the session. */
+bool dure_link_lanes_is_empty(const dure_link_lanes *lanes);
+
 /* Control: to the session at once. Fails: as dure_session_send. */
 DURE_CHECKED dure_err dure_link_lanes_control(dure_link_lanes *lanes, dure_slice frames);
 

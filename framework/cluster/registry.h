@@ -93,6 +93,7 @@ bool dure_registry_setting_bool(const dure_registry *registry, const char *node_
     X(body_max_bytes, 16777216, 65536, 268435456)                                                  \
     X(link_queue_high_bytes, 8388608, 65536, 1073741824)                                           \
     X(link_queue_max_bytes, 33554432, 65536, 1073741824)                                           \
+    X(drain_clients_ms, 30000, 0, 600000)                                                          \
     X(user_timeout_ms, 10000, 100, 600000)                                                         \
     X(accepts_outstanding, 64, 1, 1024)                                                            \
     X(accept_pause_first_ms, 10, 1, 10000)                                                         \

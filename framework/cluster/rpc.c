@@ -51,6 +51,14 @@ static void links_on_down(void *ctx, dure_link *link, dure_err cause)
     }
 }
 
+static void links_on_draining(void *ctx, dure_link *link)
+{
+    dure_rpc *rpc = ctx;
+    if (rpc->config.on_peer_draining != NULL) {
+        rpc->config.on_peer_draining(rpc, dure_link_node(link), rpc->config.state);
+    }
+}
+
 static void links_on_duplicate(void *ctx)
 {
     dure_rpc *rpc = ctx;
@@ -77,6 +85,7 @@ static void links_on_closed(void *ctx)
 static const dure_links_handlers links_handlers = {
     .on_up = links_on_up,
     .on_down = links_on_down,
+    .on_draining = links_on_draining,
     .on_frame = links_on_frame,
     .on_duplicate = links_on_duplicate,
     .on_closed = links_on_closed,
@@ -258,6 +267,14 @@ dure_err dure_rpc_set_peer_address(dure_rpc *rpc, const char *node_id,
     return DURE_OK;
 }
 
+void dure_rpc_drain(dure_rpc *rpc, uint32_t drain_ms)
+{
+    if (rpc->is_started && !rpc->is_closing) {
+        rpc->is_draining = true;
+        dure_links_drain(rpc->links, drain_ms);
+    }
+}
+
 void dure_rpc_close(dure_rpc *rpc)
 {
     if (rpc->is_closing) {
@@ -266,7 +283,7 @@ void dure_rpc_close(dure_rpc *rpc)
     rpc->is_closing = true;
     dure_rpc_end_local_calls(rpc);
     dure_rpc_retry_end_all(rpc);
-    dure_links_close(rpc->links);
+    dure_links_close(rpc->links, rpc->serving == 0);
     dure_rpc_cancel_local(rpc);
 }
 
@@ -302,6 +319,13 @@ dure_peer_state dure_rpc_peer_state(const dure_rpc *rpc, const char *node_id)
 {
     const uint32_t node = dure_router_find_node(rpc->router, node_id);
     return node == DURE_ROUTER_NONE ? DURE_PEER_NOT_UP : dure_rpc_state_of(&rpc->peers[node]);
+}
+
+bool dure_rpc_peer_is_draining(const dure_rpc *rpc, const char *node_id)
+{
+    const uint32_t node = dure_router_find_node(rpc->router, node_id);
+    return node != DURE_ROUTER_NONE && rpc->peers[node].link != NULL &&
+           dure_link_is_draining(rpc->peers[node].link);
 }
 
 const dure_registry_node *dure_rpc_node_of_key(const dure_rpc *rpc, const char *role, dure_str key)

@@ -283,6 +283,13 @@ typedef enum dure_peer_state { DURE_PEER_NOT_UP, DURE_PEER_UP, DURE_PEER_DOWN } 
 dure_peer_state dure_rpc_peer_state(const dure_rpc *rpc, const char *node_id);
 
 /*
+ * Whether a peer is up and has said that it finishes what it has and wants nothing new. A call to a
+ * role goes to others then, or ends as DOWN (unless this node drains too); one to the node itself
+ * still reaches it. Thread: owner.
+ */
+bool dure_rpc_peer_is_draining(const dure_rpc *rpc, const char *node_id);
+
+/*
  * The incarnation of the process that a peer's link leads or last led to; 0: it was never up. In
  * on_peer_up it tells the same process come back (what was under way may be lost, its memory is
  * not) from another one. Thread: owner.
@@ -319,6 +326,8 @@ typedef struct dure_rpc_config {
     void (*on_peer_up)(dure_rpc *rpc, const dure_registry_node *peer, void *state);
     void (*on_peer_down)(dure_rpc *rpc, const dure_registry_node *peer, dure_err cause,
                          void *state);
+    /* A peer whose link stands begins to drain. May be NULL. */
+    void (*on_peer_draining)(dure_rpc *rpc, const dure_registry_node *peer, void *state);
     /* Another living process has this node's id: the program must exit with 78. May be NULL. */
     void (*on_duplicate)(dure_rpc *rpc, void *state);
     void (*on_closed)(dure_rpc *rpc, void *state);
@@ -350,8 +359,15 @@ DURE_CHECKED dure_err dure_rpc_set_peer_address(dure_rpc *rpc, const char *node_
                                                 const dure_net_address *address);
 
 /*
- * Ends all links; outstanding calls end first (NOT_SENT or OUTCOME_UNKNOWN), requests not yet
- * answered are cancelled. Also right after create. Calls: on_closed, once, later.
+ * Tells the peers that this node finishes what it has, for drain_ms at most, and wants nothing new.
+ * It still serves what comes. Thread: owner.
+ */
+void dure_rpc_drain(dure_rpc *rpc, uint32_t drain_ms);
+
+/*
+ * Ends all links; where every request that was heard has been answered the peers learn that, and
+ * their other calls end as NOT_SENT. Outstanding calls end first (NOT_SENT or OUTCOME_UNKNOWN),
+ * requests not yet answered are cancelled. Also right after create. Calls: on_closed, once, later.
  */
 void dure_rpc_close(dure_rpc *rpc);
 

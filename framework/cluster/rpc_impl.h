@@ -119,6 +119,7 @@ struct dure_rpc {
     uint32_t serving;
     uint32_t turn; /* of equally busy nodes, where to begin */
     bool is_started;
+    bool is_draining; /* this node */
     bool is_closing;
     bool is_quiet;  /* links and timer have ended */
     bool is_closed; /* on_closed was called */

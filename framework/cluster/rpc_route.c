@@ -29,7 +29,11 @@ static uint32_t load_of(void *ctx, uint32_t node)
     if (!dure_rpc_peer_is_up(peer)) {
         return UINT32_MAX;
     }
-    return peer->call_count;
+    if (peer->link == NULL || !dure_link_is_draining(peer->link)) {
+        return peer->call_count;
+    }
+    /* Whoever drains itself has only to finish, and may ask those who finish too. */
+    return rpc->is_draining ? UINT32_MAX - 1 : UINT32_MAX;
 }
 
 dure_err dure_rpc_route_to_role(dure_rpc *rpc, const dure_router_role *role,

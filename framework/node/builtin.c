@@ -40,8 +40,12 @@ static void on_describe(dure_request *request, const node_describe_params *in, v
     dure_mem_free(infos);
 }
 
-static const char *peer_state_text(dure_peer_state state)
+static const char *peer_state_text(const dure_node *node, const char *id)
 {
+    if (dure_rpc_peer_is_draining(node->rpc, id)) {
+        return "DRAINING";
+    }
+    dure_peer_state state = dure_rpc_peer_state(node->rpc, id);
     return state == DURE_PEER_UP ? "UP" : state == DURE_PEER_DOWN ? "DOWN" : "NOT_UP";
 }
 
@@ -61,7 +65,7 @@ static uint32_t status_peers(const dure_node *node, node_peer_info *peers)
             peers[count++] = (node_peer_info){
                 .id = dure_str_of(other->id),
                 .role = dure_str_of(other->role),
-                .state = dure_str_of(peer_state_text(dure_rpc_peer_state(node->rpc, other->id))),
+                .state = dure_str_of(peer_state_text(node, other->id)),
             };
         }
     }

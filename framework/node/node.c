@@ -14,11 +14,12 @@
 #include "node/node_impl.h"
 #include "node/process.h"
 
-#define NODE_WATCH_MS      250u
-#define NODE_STOP_WATCH_MS 10u
-#define NODE_MEMORY_MS     1000u
-#define NODE_PORT_WAIT_MS  1000u
-#define NODE_PORT_PAUSE_MS 20u
+#define NODE_WATCH_MS        250u
+#define NODE_STOP_WATCH_MS   10u
+#define NODE_FAREWELL_GAP_MS 5u /* between two clients that are told to go */
+#define NODE_MEMORY_MS       1000u
+#define NODE_PORT_WAIT_MS    1000u
+#define NODE_PORT_PAUSE_MS   20u
 
 static void node_set_state(dure_node *node, node_state state)
 {
@@ -97,22 +98,44 @@ static void node_close(dure_node *node)
     node_check_ended(node);
 }
 
+/* How long the clients are told one after the other. */
+static uint64_t node_farewell_ms(const dure_node *node)
+{
+    uint64_t all_ms = (uint64_t)node->farewell_count * NODE_FAREWELL_GAP_MS;
+    return all_ms < node->settings->drain_clients_ms ? all_ms : node->settings->drain_clients_ms;
+}
+
+/* Tells as many clients as are due by now to go; those who wait for an answer come last. */
+static void node_say_farewells(dure_node *node)
+{
+    uint64_t passed_ms = dure_iocp_core_now_ms(node_core(node)) - node->stop_since_ms;
+    uint64_t whole_ms = node_farewell_ms(node);
+    uint64_t due =
+        passed_ms >= whole_ms ? node->farewell_count : node->farewell_count * passed_ms / whole_ms;
+    if (due > node->farewells_said) {
+        node->farewells_said += node_port_say_farewell(
+            node->clients, (uint32_t)(due - node->farewells_said), "the node is stopping");
+    }
+}
+
 static bool node_is_quiet(const dure_node *node)
 {
-    return dure_rpc_serving(node->rpc) == 0 && dure_rpc_outstanding(node->rpc) == 0 &&
-           node->stop_holds == 0 && node_work_is_idle(node);
+    return node_port_staying(node->clients) == 0 && dure_rpc_serving(node->rpc) == 0 &&
+           dure_rpc_outstanding(node->rpc) == 0 && node->stop_holds == 0 && node_work_is_idle(node);
 }
 
 static void node_stop_step(dure_node *node)
 {
     bool is_due = dure_iocp_core_now_ms(node_core(node)) >= node->stop_due_ms;
+    node_say_farewells(node);
     if (!node_is_quiet(node) && !is_due) {
         node_start_timer(node, &node->watch, NODE_STOP_WATCH_MS);
         return;
     }
     if (is_due && !node_is_quiet(node)) {
         dure_log_write(node->config.log, DURE_LOG_WARN, "node", "DRAIN_ENDED",
-                       "serving=%u outstanding=%u holds=%u", dure_rpc_serving(node->rpc),
+                       "clients=%u serving=%u outstanding=%u holds=%u",
+                       node_port_staying(node->clients), dure_rpc_serving(node->rpc),
                        dure_rpc_outstanding(node->rpc), node->stop_holds);
     }
     node_close(node);
@@ -126,8 +149,11 @@ void node_begin_stop(dure_node *node)
     node_set_state(node, NODE_STOPPING);
     dure_service_manager_notify("STOPPING=1");
     dure_log_write(node->config.log, DURE_LOG_INFO, "node", "NODE_STOPPING", NULL);
-    node->stop_due_ms = dure_iocp_core_now_ms(node_core(node)) + node->settings->drain_ms;
+    node->stop_since_ms = dure_iocp_core_now_ms(node_core(node));
+    node->farewell_count = node_port_staying(node->clients);
+    node->stop_due_ms = node->stop_since_ms + node_farewell_ms(node) + node->settings->drain_ms;
     node_port_stop_accepting(node->clients);
+    dure_rpc_drain(node->rpc, node->settings->drain_ms);
     if (node->config.role->on_stop != NULL) {
         node->config.role->on_stop(node, node->role_state);
     }
@@ -248,6 +274,15 @@ static void node_on_peer_down(dure_rpc *rpc, const dure_registry_node *peer, dur
     }
 }
 
+static void node_on_peer_draining(dure_rpc *rpc, const dure_registry_node *peer, void *state)
+{
+    dure_node *node = state;
+    (void)rpc;
+    if (node->config.role->on_peer_draining != NULL && node->has_role_state) {
+        node->config.role->on_peer_draining(node, peer, node->role_state);
+    }
+}
+
 static void node_on_duplicate(dure_rpc *rpc, void *state)
 {
     dure_node *node = state;
@@ -284,6 +319,7 @@ static dure_err node_make_rpc(dure_node *node)
         .method_state = node_method_state,
         .on_peer_up = node_on_peer_up,
         .on_peer_down = node_on_peer_down,
+        .on_peer_draining = node_on_peer_draining,
         .on_duplicate = node_on_duplicate,
         .on_closed = node_rpc_closed,
         .listens_on_free_port = node->config.free_ports,

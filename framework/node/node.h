@@ -24,9 +24,9 @@ typedef struct dure_role {
     /* Before any port opens. *out_state goes to all handlers. Not OK: the node does not start. */
     dure_err (*on_start)(dure_node *node, void **out_state);
     /*
-     * The node is to stop: nobody new is let in. Links still work: begin what must be finished. The
-     * node waits for the requests it serves, its own calls and dure_node_hold_stop, drain_ms at
-     * most.
+     * The node is to stop: nobody new is let in, and the peers know. Links still work: begin what
+     * must be finished. The node closes its clients over drain_clients_ms, and waits for the
+     * requests it serves, its own calls and dure_node_hold_stop, drain_ms more at most.
      */
     void (*on_stop)(dure_node *node, void *state);
     /* All is over: free the state. */
@@ -47,6 +47,8 @@ typedef struct dure_role {
     void (*on_peer_up)(dure_node *node, const dure_registry_node *peer, void *state);
     void (*on_peer_down)(dure_node *node, const dure_registry_node *peer, dure_err cause,
                          void *state);
+    /* A peer that is up begins to stop: it finishes what it has and wants nothing new. */
+    void (*on_peer_draining)(dure_node *node, const dure_registry_node *peer, void *state);
 } dure_role;
 
 /*

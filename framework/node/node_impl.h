@@ -49,7 +49,10 @@ struct dure_node {
     char admin_token[65];
     void *data_lock;
     uint64_t started_ms;
-    uint64_t stop_due_ms; /* the end of waiting */
+    uint64_t stop_since_ms;
+    uint64_t stop_due_ms;    /* the end of waiting */
+    uint64_t farewell_count; /* clients when the stop began, */
+    uint64_t farewells_said; /* and how many were told to go */
     int exit_code;
 
     node_pressure pressure;

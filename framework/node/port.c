@@ -494,6 +494,30 @@ void node_port_shed(node_port *port)
     }
 }
 
+uint32_t node_port_say_farewell(node_port *port, uint32_t most, const char *text)
+{
+    uint32_t count = 0;
+    dure_list *next;
+    for (dure_list *at = port->conns.next; at != &port->conns && count < most; at = next) {
+        node_conn *conn = DURE_CONTAINER_OF(at, node_conn, in_port);
+        next = at->next;
+        if (dure_session_is_connected(conn->session) && dure_list_is_empty(&conn->requests)) {
+            node_conn_close(conn, DURE_ERR_CLOSED, text);
+            count++;
+        }
+    }
+    return count;
+}
+
+uint32_t node_port_staying(const node_port *port)
+{
+    uint32_t count = 0;
+    for (dure_list *at = port->conns.next; at != &port->conns; at = at->next) {
+        count += dure_session_is_connected(DURE_CONTAINER_OF(at, node_conn, in_port)->session);
+    }
+    return count;
+}
+
 /* ---- life ---- */
 
 static void port_on_service_closed(dure_service *service, void *context)

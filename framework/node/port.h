@@ -79,6 +79,15 @@ void node_port_tick(node_port *port);
  */
 void node_port_shed(node_port *port);
 
+/*
+ * Closes so many connections with a notice, the oldest first, but none that waits for an answer.
+ * Returns how many. Those that were closed before do not count.
+ */
+uint32_t node_port_say_farewell(node_port *port, uint32_t most, const char *text);
+
+/* Connections that nobody has closed yet. */
+uint32_t node_port_staying(const node_port *port);
+
 /* The ctx it was made with. */
 void *node_port_ctx(const node_port *port);
 /* Its connections at this moment. */

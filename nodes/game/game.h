@@ -16,6 +16,7 @@ typedef struct game {
     uint32_t save_ms;
     game_lease lease;
     bool has_ended_lease; /* it stops */
+    uint64_t stop_due_ms; /* it stops: until then gateways may take their players out; 0: no more */
     dure_list kept;       /* places of players that are gone, see save.c */
     uint32_t kept_count;
 } game;

@@ -17,6 +17,7 @@
 #define GAME_SAVE_MS       500
 #define GAME_KICK_MS       1500u
 #define GAME_LEASE_ASK_MS  1000u /* taken for the length of a lease until db has told it */
+#define GAME_HAND_BACK_MS  2000u /* for gateways to take their players out of a node that stops */
 #define GAME_NAMES_BYTES   (512u * 1024u)
 #define GAME_MESSAGE_BYTES (64u * 1024u)
 
@@ -279,13 +280,25 @@ static void on_logged_in(void *ctx, const dure_outcome *outcome, const db_login_
     }
 }
 
+/* Answers, where the node takes in no player now. */
+static bool is_closed_for_players(game *g, dure_request *request)
+{
+    if (dure_node_is_stopping(g->node)) {
+        dure_request_fail(request, DURE_ERR_UNAVAILABLE, "the node is stopping");
+        return true;
+    }
+    if (!game_holds_lease(g)) { /* it may have waited here while the process was stopped */
+        dure_request_fail(request, DURE_ERR_UNAVAILABLE, "the node has no lease from db");
+        return true;
+    }
+    return false;
+}
+
 static void on_ready(dure_request *request, const game_ready_params *in, void *state)
 {
     (void)in;
-    if (game_holds_lease(state)) {
+    if (!is_closed_for_players(state, request)) {
         game_reply_ready(request);
-    } else {
-        dure_request_fail(request, DURE_ERR_UNAVAILABLE, "the node has no lease from db");
     }
 }
 
@@ -297,8 +310,7 @@ static void on_login(dure_request *request, const game_login_params *in, void *s
         dure_request_fail(request, DURE_ERR_REFUSED, "only a gateway may log a player in");
         return;
     }
-    if (!game_holds_lease(g)) { /* it may have waited here while the process was stopped */
-        dure_request_fail(request, DURE_ERR_UNAVAILABLE, "the node has no lease from db");
+    if (is_closed_for_players(g, request)) {
         return;
     }
     step_ctx *step = step_new(g, request);
@@ -396,8 +408,7 @@ static void on_entered(void *ctx, const dure_outcome *outcome, const db_enter_re
 static void on_enter(dure_request *request, const game_enter_params *in, void *state)
 {
     game *g = state;
-    if (!game_holds_lease(g)) {
-        dure_request_fail(request, DURE_ERR_UNAVAILABLE, "the node has no lease from db");
+    if (is_closed_for_players(g, request)) {
         return;
     }
     enter_ctx *enter = dure_mem_alloc(sizeof *enter);
@@ -507,10 +518,36 @@ static void push_moves(game *g, world_room *room)
     dure_buf_release(&room->moves);
 }
 
+/* The end of a stop: whoever is still here is saved and given up. */
+static void game_let_all_go(game *g)
+{
+    world_player *player = world_next_player(g->world, NULL);
+    while (player != NULL) {
+        world_player *next = world_next_player(g->world, player);
+        game_save_and_leave(g, player, NULL, NULL);
+        player = next;
+    }
+    game_lease_end(g); /* behind those saves, on the same link */
+    g->stop_due_ms = 0;
+    dure_node_release_stop(g->node);
+}
+
+/* Gateways have heard that this node drains, and take their players out. */
+static void game_stop_step(game *g)
+{
+    bool is_due = dure_iocp_core_now_ms(dure_node_core(g->node)) >= g->stop_due_ms;
+    if (is_due || world_next_player(g->world, NULL) == NULL) {
+        game_let_all_go(g);
+    }
+}
+
 static void game_on_tick(dure_node *node, void *state)
 {
     game *g = state;
     (void)node;
+    if (g->stop_due_ms != 0) {
+        game_stop_step(g);
+    }
     game_lease_tick(g);
     if (!game_holds_lease(g)) {
         return; /* nobody is here */
@@ -556,14 +593,9 @@ static void game_on_peer_down(dure_node *node, const dure_registry_node *peer, d
 static void game_on_stop(dure_node *node, void *state)
 {
     game *g = state;
-    (void)node;
-    world_player *player = world_next_player(g->world, NULL);
-    while (player != NULL) {
-        world_player *next = world_next_player(g->world, player);
-        game_save_and_leave(g, player, NULL, NULL);
-        player = next;
-    }
-    game_lease_end(g); /* behind those saves, on the same link */
+    g->stop_due_ms = dure_iocp_core_now_ms(dure_node_core(node)) + GAME_HAND_BACK_MS;
+    dure_node_hold_stop(node);
+    game_stop_step(g);
 }
 
 static void game_on_end(dure_node *node, void *state)

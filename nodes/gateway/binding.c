@@ -10,6 +10,7 @@
 
 #define BIND_AGAIN_MAX 256u /* enters of the tick that are outstanding */
 #define BIND_SOON_MS   1000u
+#define BIND_AWAIT_MS  4000u /* less than a call's own deadline, so that it is told why */
 #define BIND_LEAVE_MS  1000u /* then db takes the player from the former node */
 
 typedef struct bind_step {
@@ -49,6 +50,12 @@ static void send_leave(gateway *g, const dure_registry_node *node, uint64_t clie
     (void)ignored;
 }
 
+static bool is_inviting(const gateway *g, const dure_registry_node *node)
+{
+    return dure_rpc_peer_state(g->rpc, node->id) == DURE_PEER_UP &&
+           !dure_rpc_peer_is_draining(g->rpc, node->id);
+}
+
 static void bind_end(bind_step *step, const dure_outcome *outcome, const game_enter_result *entered)
 {
     gateway *g = step->g;
@@ -74,6 +81,7 @@ static void bind_end(bind_step *step, const dure_outcome *outcome, const game_en
     }
     if (entered != NULL) {
         client->state = GATEWAY_CLIENT_BOUND;
+        client->await_until_ms = 0;
         gateway_name_copy(client->room, entered->room);
     } else {
         client->state = GATEWAY_CLIENT_UNBOUND; /* and perhaps on client->node all the same */
@@ -84,7 +92,10 @@ static void bind_end(bind_step *step, const dure_outcome *outcome, const game_en
                        entered != NULL ? entered->players.count : 0);
     }
     client = gateway_client_find(&g->clients, step->client);
-    if (client != NULL) {
+    if (client != NULL && client->state == GATEWAY_CLIENT_BOUND &&
+        dure_rpc_peer_is_draining(g->rpc, client->node->id)) {
+        gateway_move_out(g, client); /* it began to drain while the player came in */
+    } else if (client != NULL) {
         gateway_client_run_waiting(&g->clients, client, g);
     }
     dure_mem_free(step);
@@ -202,13 +213,64 @@ void gateway_unbind(gateway *g, const gateway_client *client)
     send_leave(g, client->node, client->id, client->player, client->epoch);
 }
 
+static void on_moved_out(void *ctx, const dure_outcome *outcome, const game_leave_result *result)
+{
+    bind_step *step = ctx;
+    gateway_client *client = gateway_client_find(&step->g->clients, step->client);
+    (void)outcome; /* a node that stops gives its players up anyway */
+    (void)result;
+    if (client != NULL) {
+        client->node = NULL;
+        client->state = GATEWAY_CLIENT_UNBOUND;
+    }
+    dure_mem_free(step);
+}
+
+void gateway_move_out(gateway *g, gateway_client *client)
+{
+    bind_step *step = dure_mem_alloc(sizeof *step);
+    if (step == NULL) {
+        return; /* the node gives the player up by itself */
+    }
+    step->g = g;
+    step->client = client->id;
+    client->state = GATEWAY_CLIENT_BINDING;
+    client->await_until_ms = dure_iocp_core_now_ms(dure_node_core(g->node)) + BIND_AWAIT_MS;
+    game_leave_params in = {.player = dure_str_of(client->player), .epoch = client->epoch};
+    dure_target target = dure_to_node(client->node->id);
+    dure_call_options options = {.subject = client->id, .deadline_ms = BIND_LEAVE_MS};
+    dure_call_id call;
+    if (game_call_leave(g->rpc, &target, &in, &options, on_moved_out, step, &call) != DURE_OK) {
+        client->node = NULL;
+        client->state = GATEWAY_CLIENT_UNBOUND;
+        dure_mem_free(step);
+    }
+}
+
+/* True: it is UNBOUND still, and nobody waits for longer than is promised. */
+static bool wants_binding(gateway *g, gateway_client *client, uint64_t now_ms)
+{
+    if (client->state != GATEWAY_CLIENT_UNBOUND) {
+        return false;
+    }
+    if (client->await_until_ms == 0 || now_ms < client->await_until_ms) {
+        return true;
+    }
+    uint64_t id = client->id;
+    client->await_until_ms = 0;
+    gateway_client_run_waiting(&g->clients, client, g);
+    client = gateway_client_find(&g->clients, id);
+    return client != NULL && client->state == GATEWAY_CLIENT_UNBOUND;
+}
+
 void gateway_bind_again(gateway *g)
 {
     gateway_client *client;
     gateway_client *next;
+    uint64_t now_ms = dure_iocp_core_now_ms(dure_node_core(g->node));
     HASH_ITER(hh, g->clients.by_id, client, next)
     {
-        if (client->state != GATEWAY_CLIENT_UNBOUND) {
+        if (!wants_binding(g, client, now_ms)) {
             continue;
         }
         if (g->entering >= BIND_AGAIN_MAX) {
@@ -216,7 +278,7 @@ void gateway_bind_again(gateway *g)
         }
         const dure_registry_node *node =
             dure_rpc_node_of_key(g->rpc, GATEWAY_PLAYER_ROLE, dure_str_of(client->room));
-        if (node != NULL && dure_rpc_peer_state(g->rpc, node->id) == DURE_PEER_UP) {
+        if (node != NULL && is_inviting(g, node)) {
             bind_start(g, client, dure_str_of(client->room), NULL, NULL, true, 0);
         }
     }

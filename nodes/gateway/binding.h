@@ -28,7 +28,13 @@ void gateway_bind_soon(gateway *g, gateway_client *client, dure_str room, dure_r
 /* Tells the client's game node that the player leaves; nobody waits for the answer. */
 void gateway_unbind(gateway *g, const gateway_client *client);
 
-/* Starts binding those whose game node is back. */
+/*
+ * The game node of the client's player drains: the player leaves it, and what the client calls
+ * waits until the node is back and the player on it, 4 s at most.
+ */
+void gateway_move_out(gateway *g, gateway_client *client);
+
+/* Starts binding those whose game node is back, and lets go of the calls that waited too long. */
 void gateway_bind_again(gateway *g);
 
 #endif

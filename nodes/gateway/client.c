@@ -112,11 +112,16 @@ void gateway_client_wait(gateway_client *client, const gateway_waiting *waiting)
     client->waiting_count++;
 }
 
+bool gateway_client_is_awaiting(const gateway_client *client)
+{
+    return client->state == GATEWAY_CLIENT_UNBOUND && client->await_until_ms != 0;
+}
+
 void gateway_client_run_waiting(gateway_clients *clients, gateway_client *client, void *ctx)
 {
     uint64_t id = client->id;
     while (client != NULL && client->state != GATEWAY_CLIENT_BINDING &&
-           client->state != GATEWAY_CLIENT_LOGGING_IN) {
+           client->state != GATEWAY_CLIENT_LOGGING_IN && !gateway_client_is_awaiting(client)) {
         gateway_waiting *waiting = client_take_waiting(client);
         if (waiting == NULL) {
             return;

@@ -42,7 +42,8 @@ typedef struct gateway_client {
     char room[GATEWAY_NAME_BYTES_MAX + 1];
     uint64_t epoch;
     const dure_registry_node *node; /* where the player is, or may be; BINDING: where to */
-    dure_list waiting;              /* gateway_waiting.in_client */
+    uint64_t await_until_ms; /* UNBOUND: its node restarts, and calls wait for it; 0: they do not */
+    dure_list waiting;       /* gateway_waiting.in_client */
     uint32_t waiting_count;
     dure_list forwarded; /* gateway_forwarded.in_client */
     gateway_missed missed;
@@ -92,10 +93,13 @@ void gateway_client_remove(gateway_clients *clients, gateway_client *client);
 
 bool gateway_client_is_logged_in(const gateway_client *client);
 
+/* Whether its player's node restarts, so that calls wait instead of failing. */
+bool gateway_client_is_awaiting(const gateway_client *client);
+
 /* Puts a request in line and holds it; answers OVERLOADED where the line is full. */
 void gateway_client_wait(gateway_client *client, const gateway_waiting *waiting);
 
-/* Runs what waits, in order, for as long as the client is not BINDING again. */
+/* Runs what waits, in order, for as long as the client is not BINDING again, or awaiting. */
 void gateway_client_run_waiting(gateway_clients *clients, gateway_client *client, void *ctx);
 
 /* Copies text that fits. */

@@ -80,7 +80,8 @@ static void on_join_bound(gateway *g, gateway_client *client, dure_request *requ
 static void join_start(gateway *g, gateway_client *client, dure_str room, dure_request *request)
 {
     const dure_registry_node *node = dure_rpc_node_of_key(g->rpc, GATEWAY_PLAYER_ROLE, room);
-    if (node == NULL || dure_rpc_peer_state(g->rpc, node->id) != DURE_PEER_UP) {
+    if (node == NULL || dure_rpc_peer_state(g->rpc, node->id) != DURE_PEER_UP ||
+        dure_rpc_peer_is_draining(g->rpc, node->id)) {
         /* Said before the player leaves the room that it is in. */
         dure_request_fail(request, DURE_ERR_UNAVAILABLE, "the node of that room is not reachable");
         return;
@@ -101,7 +102,7 @@ static void join_run(void *ctx, gateway_client *client, gateway_waiting *waiting
 static bool is_busy(const gateway_client *client)
 {
     return client->state == GATEWAY_CLIENT_BINDING || client->state == GATEWAY_CLIENT_LOGGING_IN ||
-           client->waiting_count > 0;
+           gateway_client_is_awaiting(client) || client->waiting_count > 0;
 }
 
 static void on_join(dure_request *request, const gateway_join_params *in, void *state)
@@ -516,6 +517,21 @@ static void gateway_on_peer_down(dure_node *node, const dure_registry_node *peer
     }
 }
 
+/* It wants its players to leave. They come back when it has been started again. */
+static void gateway_on_peer_draining(dure_node *node, const dure_registry_node *peer, void *state)
+{
+    gateway *g = state;
+    gateway_client *client;
+    gateway_client *next;
+    (void)node;
+    HASH_ITER(hh, g->clients.by_id, client, next)
+    {
+        if (client->node == peer && client->state == GATEWAY_CLIENT_BOUND) {
+            gateway_move_out(g, client);
+        }
+    }
+}
+
 static void gateway_on_tick(dure_node *node, void *state)
 {
     (void)node;
@@ -588,4 +604,5 @@ const dure_role dure_role_gateway = {
     .on_client_call = gateway_on_client_call,
     .on_peer_up = gateway_on_peer_up,
     .on_peer_down = gateway_on_peer_down,
+    .on_peer_draining = gateway_on_peer_draining,
 };

@@ -144,7 +144,8 @@ static void ask_some(login_step *step)
     for (size_t i = 0; i < count && step->refs <= LOGIN_ASKED_MAX; i++) {
         const dure_registry_node *node = dure_registry_node_at(registry, (first + i) % count);
         if (strcmp(node->role, GATEWAY_PLAYER_ROLE) == 0 &&
-            dure_rpc_peer_state(g->rpc, node->id) == DURE_PEER_UP) {
+            dure_rpc_peer_state(g->rpc, node->id) == DURE_PEER_UP &&
+            !dure_rpc_peer_is_draining(g->rpc, node->id)) {
             ask_ready(step, node);
         }
     }

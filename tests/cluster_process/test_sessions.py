@@ -9,21 +9,7 @@ import sys
 
 from two_gateways import run
 from rpc_py import RpcError, until_true
-
-
-def check(what, got, expected):
-    if got != expected:
-        raise AssertionError("%s: got %r, expected %r" % (what, got, expected))
-
-
-def closed_with(client):
-    """The name that a client was told when its connection was closed."""
-    name = client.wait_for("closing")[0]
-    try:
-        client.call("ping")
-    except (EOFError, OSError):
-        return name
-    raise AssertionError("closed with %s, and still served" % name)
+from two_gateways import check, closed_with
 
 
 def texts(client):

@@ -91,6 +91,21 @@ class TwoGateways(Cluster):
         return sum(1 for line in lines if node is None or '"node":"%s"' % node in line)
 
 
+def check(what, got, expected):
+    if got != expected:
+        raise AssertionError("%s: got %r, expected %r" % (what, got, expected))
+
+
+def closed_with(client):
+    """The name that a client was told when its connection was closed."""
+    name = client.wait_for("closing")[0]
+    try:
+        client.call("ping")
+    except (EOFError, OSError):
+        return name
+    raise AssertionError("closed with %s, and still served" % name)
+
+
 def run(stories, bin_folder, launcher=(), **settings):
     """Runs each story with a cluster of its own; the exit code of a test."""
     for story in stories:

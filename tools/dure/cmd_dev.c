@@ -97,6 +97,7 @@ static dure_err dev_make_registry(dev *d)
         dure_registry_builder_destroy(b);
         return err;
     }
+    dure_registry_builder_settings(b)->drain_clients_ms = 0; /* nobody waits for a demo to end */
     return dure_registry_builder_finish(b, &d->registry);
 }
 

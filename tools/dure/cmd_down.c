@@ -10,7 +10,7 @@
 #include "tools/dure/cluster_file.h"
 #include "tools/dure/commands.h"
 
-#define DOWN_WAIT_MS 15000u
+#define DOWN_WAIT_MS 60000u /* drain_clients_ms and drain_ms, with room */
 
 static const char down_help[] =
     "usage: dure down FILE [--json] [--set PATH=VALUE]...\n"
