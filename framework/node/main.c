@@ -240,6 +240,7 @@ static int main_run(node_program *program)
 
 int dure_node_main(int argc, char **argv, const dure_role *role)
 {
+    dure_process_arguments(&argc, &argv);
     node_options options = {.program = argv[0]};
     node_program program = {0};
     int code = main_options(&options, argc, argv, role);

@@ -53,10 +53,9 @@ typedef struct dure_role {
 
 /*
  * The main of a node program: --config FILE --node ID [--set PATH=VALUE]... [--log-level L]
- * [--help]
- * [--version]. Loads the configuration, runs the node until SIGTERM, Ctrl-C or the admin method
- * stop; a second signal ends it at once. Returns the exit code: 0 good, 1 failed, 2 usage, 78
- * configuration or DUPLICATE_ID.
+ * [--log-format F] [--help] [--version]. argc and argv are what main was given. Loads the
+ * configuration, runs the node until SIGTERM, Ctrl-C or the admin method stop; a second signal ends
+ * it at once. Returns the exit code: 0 good, 1 failed, 2 usage, 78 configuration or DUPLICATE_ID.
  */
 int dure_node_main(int argc, char **argv, const dure_role *role);
 

@@ -11,6 +11,13 @@
 
 #include "base/err.h"
 
+/*
+ * Puts the process's arguments in UTF-8 in the place of those that main was given, which on Windows
+ * are in the code page of the machine. They stay as they are where there is no memory.
+ * Thread: start-up.
+ */
+void dure_process_arguments(int *argc, char ***argv);
+
 /* The number of this process. Thread: any. */
 uint64_t dure_process_id(void);
 

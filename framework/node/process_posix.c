@@ -24,6 +24,12 @@ struct dure_stop_signals {
     void *ctx;
 };
 
+void dure_process_arguments(int *argc, char ***argv)
+{
+    (void)argc;
+    (void)argv;
+}
+
 uint64_t dure_process_id(void)
 {
     return (uint64_t)getpid();

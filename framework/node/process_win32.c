@@ -8,7 +8,7 @@
 #endif
 #include <windows.h>
 
-#include <stdatomic.h>
+#include <shellapi.h> /* needs what stands above it */
 #include <string.h>
 
 #include "base/mem.h"
@@ -21,12 +21,42 @@
 struct dure_stop_signals {
     void (*on_stop)(void *ctx);
     void *ctx;
-    HANDLE ended; /* set by destroy: the process may go */
 };
 
-/* A console handler is given nothing of ours; one at a time in a process. */
-static _Atomic(dure_stop_signals *) current;
-static atomic_uint stops;
+/* A console handler is given nothing of ours; one at a time in a process. The lock keeps the object
+   while a handler uses it. */
+static SRWLOCK current_lock = SRWLOCK_INIT;
+static dure_stop_signals *current; /* under current_lock */
+static unsigned stops;             /* under current_lock */
+
+/* One argument in UTF-8; NULL when there is no memory, or it is not UTF-16. */
+static char *argument_of(const wchar_t *wide)
+{
+    int size = WideCharToMultiByte(CP_UTF8, WC_ERR_INVALID_CHARS, wide, -1, NULL, 0, NULL, NULL);
+    char *argument = size > 0 ? dure_mem_alloc((size_t)size) : NULL;
+    if (argument != NULL) {
+        (void)WideCharToMultiByte(CP_UTF8, 0, wide, -1, argument, size, NULL, NULL);
+    }
+    return argument;
+}
+
+void dure_process_arguments(int *argc, char ***argv)
+{
+    int count = 0;
+    wchar_t **wide = CommandLineToArgvW(GetCommandLineW(), &count);
+    char **arguments =
+        wide != NULL ? dure_mem_alloc_array((size_t)count + 1, sizeof *arguments) : NULL;
+    bool is_good = arguments != NULL;
+    for (int i = 0; i < count && is_good; i++) {
+        arguments[i] = argument_of(wide[i]);
+        is_good = arguments[i] != NULL;
+    }
+    (void)LocalFree(wide);
+    if (is_good) {
+        *argc = count;
+        *argv = arguments; /* until the process ends, as those that main was given */
+    }
+}
 
 uint64_t dure_process_id(void)
 {
@@ -67,19 +97,29 @@ static bool is_last_call(DWORD event)
     return event == CTRL_CLOSE_EVENT || event == CTRL_LOGOFF_EVENT || event == CTRL_SHUTDOWN_EVENT;
 }
 
-static BOOL WINAPI on_console_event(DWORD event)
+/* Whether there is somebody to tell, and has been told. */
+static bool tell(void)
 {
-    dure_stop_signals *signals = atomic_load_explicit(&current, memory_order_acquire);
-    if (signals == NULL) {
-        return FALSE;
+    AcquireSRWLockExclusive(&current_lock);
+    bool is_first = current != NULL && stops++ == 0;
+    bool is_again = current != NULL && !is_first;
+    if (is_first) {
+        current->on_stop(current->ctx);
     }
-    if (atomic_fetch_add_explicit(&stops, 1, memory_order_relaxed) > 0) {
+    ReleaseSRWLockExclusive(&current_lock);
+    if (is_again) {
         ExitProcess(EXIT_BY_INTERRUPT);
     }
-    HANDLE ended = signals->ended;
-    signals->on_stop(signals->ctx);
+    return is_first;
+}
+
+static BOOL WINAPI on_console_event(DWORD event)
+{
+    if (!tell()) {
+        return FALSE;
+    }
     if (is_last_call(event)) {
-        (void)WaitForSingleObject(ended, INFINITE); /* the system sets the bound, 5 s */
+        Sleep(INFINITE); /* main's return ends the process, and this thread; the system waits 5 s */
     }
     return TRUE;
 }
@@ -93,13 +133,10 @@ dure_err dure_stop_signals_create(void (*on_stop)(void *ctx), void *ctx,
     }
     signals->on_stop = on_stop;
     signals->ctx = ctx;
-    signals->ended = CreateEventW(NULL, TRUE, FALSE, NULL);
-    if (signals->ended == NULL) {
-        dure_mem_free(signals);
-        return dure_err_from_system((int)GetLastError());
-    }
-    atomic_store_explicit(&stops, 0, memory_order_relaxed);
-    atomic_store_explicit(&current, signals, memory_order_release);
+    AcquireSRWLockExclusive(&current_lock);
+    current = signals;
+    stops = 0;
+    ReleaseSRWLockExclusive(&current_lock);
     if (!SetConsoleCtrlHandler(on_console_event, TRUE)) {
         dure_err err = dure_err_from_system((int)GetLastError());
         dure_stop_signals_destroy(signals);
@@ -114,10 +151,10 @@ void dure_stop_signals_destroy(dure_stop_signals *signals)
     if (signals == NULL) {
         return;
     }
-    atomic_store_explicit(&current, NULL, memory_order_release);
     (void)SetConsoleCtrlHandler(on_console_event, FALSE);
-    (void)SetEvent(signals->ended);
-    /* The event's handle is left to the end of the process: a handler may still wait for it. */
+    AcquireSRWLockExclusive(&current_lock);
+    current = NULL;
+    ReleaseSRWLockExclusive(&current_lock);
     dure_mem_free(signals);
 }
 

@@ -27,6 +27,8 @@ static void network_errors_have_names_of_their_own(void)
     DURE_CHECK_ERR(dure_err_from_system(WSAEADDRINUSE), DURE_ERR_ADDRESS_IN_USE);
     DURE_CHECK_ERR(dure_err_from_system(WSAEMFILE), DURE_ERR_TOO_MANY_FILES);
     DURE_CHECK_ERR(dure_err_from_system(ERROR_OPERATION_ABORTED), DURE_ERR_CANCELLED);
+    DURE_CHECK_ERR(dure_err_from_system(ERROR_UNEXP_NET_ERR), DURE_ERR_RESET);
+    DURE_CHECK_ERR(dure_err_from_system(676), DURE_ERR_CANCELLED); /* ERROR_HANDLES_CLOSED */
     DURE_CHECK_ERR(dure_err_from_system(ERROR_DISK_FULL), DURE_ERR_STORAGE);
 }
 

@@ -8,6 +8,7 @@ schema accepts the demo (where a validator is installed) and names every key tha
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,7 @@ DEMO = "config/demo.json"
 def dure(*arguments, **environment):
     clean = {k: v for k, v in os.environ.items() if not k.startswith("DURE_")}
     return subprocess.run([*command_of(PROGRAM), *arguments], cwd=ROOT, env={**clean, **environment},
-                          capture_output=True, text=True, timeout=60)
+                          capture_output=True, encoding="utf-8", timeout=60)
 
 
 def check_good():
@@ -107,6 +108,15 @@ def check_schema():
     raise AssertionError("the schema takes an unknown key")
 
 
-for check in (check_good, check_mistakes, check_overrides, check_graph, check_schema):
+def check_names():
+    """Paths are UTF-8, whatever the system's code page is."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "J\u00fcrgen \ud55c\uae00.json")
+        shutil.copy(os.path.join(ROOT, DEMO), path)
+        run = dure("check", path)
+        assert run.returncode == 0 and run.stdout.startswith(path + ": right"), run
+
+
+for check in (check_good, check_names, check_mistakes, check_overrides, check_graph, check_schema):
     check()
     print(check.__name__, "passed")

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/compiler.h"
+#include "node/process.h"
 #include "node/version.h"
 #include "tools/dure/commands.h"
 
@@ -38,6 +39,7 @@ static void main_help(FILE *out)
 
 int main(int argc, char **argv)
 {
+    dure_process_arguments(&argc, &argv);
     if (argc < 2) {
         main_help(stderr);
         return DURE_EXIT_USAGE;
