@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "harness_impl.h"
+#include "node/admin_client.h"
 
 #define ARGS_MAX  (2u * HARNESS_NODES_MAX + 10u)
 #define SET_BYTES 64u
@@ -118,12 +119,29 @@ static harness_node *find_process(dure_harness *h, const char *id, const char *w
     return node;
 }
 
-/* The admin connection would only see the node's drain end. */
-static dure_err node_ask(harness_node *node)
+/* With a signal, or over its admin port where there are none. */
+static dure_err node_ask_process(dure_harness *h, harness_node *node)
+{
+    dure_rpc_answer answer;
+    dure_err err = harness_process_ask(node->process);
+    if (err != DURE_ERR_UNSUPPORTED) {
+        return err;
+    }
+    err = dure_admin_open(dure_registry_data(h->registry), node->entry->id, HARNESS_STOP_MS, NULL,
+                          &node->admin);
+    if (err == DURE_OK) {
+        err = dure_admin_call(node->admin, "stop", HARNESS_STOP_MS, &answer);
+    }
+    harness_node_forget_admin(node);
+    return err;
+}
+
+/* An admin connection that is open would be one more to drain. */
+static dure_err node_ask(dure_harness *h, harness_node *node)
 {
     harness_node_forget_admin(node);
     if (node->process != NULL) {
-        return harness_process_ask(node->process);
+        return node_ask_process(h, node);
     }
     harness_thread_stop(node->thread);
     return DURE_OK;
@@ -136,7 +154,7 @@ bool dure_harness_stop(dure_harness *h, const char *id, uint32_t ms)
     if (node == NULL) {
         return false;
     }
-    dure_err err = node_ask(node);
+    dure_err err = node_ask(h, node);
     if (err != DURE_OK) {
         return dure_harness_fail(h, "stop %s: %s", id, dure_err_text(err));
     }
