@@ -182,7 +182,7 @@ static int usage(const char *what, const char *value)
 static int read_options(int argc, char **argv, dure_fault_proxy_config *config)
 {
     dure_err err = parse_listen("0", &config->listen);
-    for (int i = 1; i < argc; i++) {
+    for (int i = 1; i < argc && err == DURE_OK; i++) {
         if (strcmp(argv[i], "--help") == 0) {
             (void)fputs(help, stdout);
             return DURE_EXIT_OK;

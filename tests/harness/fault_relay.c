@@ -12,13 +12,13 @@
 #include "base/buf.h"
 #include "base/mem.h"
 
-#define SEND_BYTES_MAX 262144u               /* that leave at once */
-#define QUEUE_BYTES    1048576u              /* past it the sender is held back */
-#define QUEUE_SLOW     65536u                /* the same while a pipe is slow: bytes wait at home */
-#define QUEUE_PATIENT  (64u * 1024u * 1024u) /* while bytes are kept or delayed */
-#define SPLIT_PAUSE_NS UINT64_C(1000000)     /* less, and the receiver reads two pieces as one */
-#define SLOW_STEPS     100u                  /* a second of a slow pipe leaves in so many steps */
-#define SLOW_CATCH_UP  UINT64_C(100000000)   /* ns that a late timer is made up for */
+#define SEND_BYTES_MAX 262144u  /* that leave at once */
+#define QUEUE_BYTES    1048576u /* past it the sender is held back */
+#define QUEUE_SLOW     65536u   /* the same while a pipe is slow: bytes wait at home */
+#define QUEUE_PATIENT  ((size_t)64 * 1024 * 1024) /* while bytes are kept or delayed */
+#define SPLIT_PAUSE_NS UINT64_C(1000000)   /* less, and the receiver reads two pieces as one */
+#define SLOW_STEPS     100u                /* a second of a slow pipe leaves in so many steps */
+#define SLOW_CATCH_UP  UINT64_C(100000000) /* ns that a late timer is made up for */
 #define NS_PER_MS      UINT64_C(1000000)
 #define NS_PER_S       UINT64_C(1000000000)
 #define SOCKET_BYTES   65536 /* of a slow pipe's sockets, so that the system keeps no megabytes */

@@ -16,8 +16,8 @@
 #include "node/process.h"
 #include "tools/dure/json_msgpack.h"
 
-#define JSON_BYTES_MAX    (32u * 1024u * 1024u)
-#define PARAMS_BYTES_MAX  (32u * 1024u * 1024u)
+#define JSON_BYTES_MAX    ((size_t)32 * 1024 * 1024)
+#define PARAMS_BYTES_MAX  ((size_t)32 * 1024 * 1024)
 #define NOTIFICATIONS_MAX 65536u /* kept; a story that does not ask for them loses later ones */
 #define NAME_MAX_BYTES    64u
 #define AGAIN_MS          20u

@@ -24,8 +24,6 @@
 
 #define LOOK_MS 2u
 
-extern char **environ;
-
 struct harness_process {
     pid_t pid;
     bool is_over;

@@ -222,7 +222,7 @@ void harness_proxies_destroy(harness_proxies *proxies)
         DURE_ASSERT(never == DURE_OK);
         dure_thread_join(proxies->thread);
     }
-    for (size_t i = 0; i < proxies->count; i++) {
+    for (size_t i = 0; proxies->all != NULL && i < proxies->count; i++) {
         dure_fault_proxy_destroy(proxies->all[i]);
     }
     dure_iocp_core_destroy(proxies->core);
