@@ -4,6 +4,7 @@
  */
 #include "base/mem.h"
 #include "node.role.h"
+#include "node/exit_codes.h"
 #include "node/node_impl.h"
 #include "node/process.h"
 #include "node/version.h"
@@ -130,6 +131,23 @@ static void on_stop(dure_request *request, const node_stop_params *in, void *sta
     (void)in;
     node_reply_stop(request, true);
     dure_node_stop(state);
+}
+
+static void on_restart(dure_request *request, const node_restart_params *in, void *state)
+{
+    dure_node *node = state;
+    (void)in;
+    if (!dure_process_is_supervised()) {
+        dure_request_fail(
+            request, DURE_ERR_REFUSED,
+            "neither `dure up` nor systemd runs this node: nobody would start it again");
+        return;
+    }
+    node_reply_restart(request, true);
+    if (node->exit_code == DURE_EXIT_OK) {
+        node->exit_code = DURE_EXIT_RESTART;
+    }
+    dure_node_stop(node);
 }
 
 static void on_log_level(dure_request *request, const node_log_level_params *in, void *state)

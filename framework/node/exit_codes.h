@@ -9,5 +9,7 @@
 #define DURE_EXIT_FAILED 1  /* the operation failed */
 #define DURE_EXIT_USAGE  2  /* the command line is wrong */
 #define DURE_EXIT_CONFIG 78 /* the configuration is wrong (EX_CONFIG of sysexits.h) */
+/* A node stopped gracefully so as to be started again at once (EX_TEMPFAIL of sysexits.h). */
+#define DURE_EXIT_RESTART 75
 
 #endif

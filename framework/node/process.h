@@ -24,6 +24,13 @@ uint64_t dure_process_id(void);
 /* Whether a process of this number runs. Thread: any. */
 bool dure_process_is_running(uint64_t pid);
 
+/*
+ * Whether somebody starts this process again when it ends: `dure up` (DURE_SUPERVISED in the
+ * environment) or systemd (INVOCATION_ID, systemd.exec(5)). Thread: start-up, or any where nothing
+ * changes the environment.
+ */
+bool dure_process_is_supervised(void);
+
 /* Whether stderr is a terminal. Thread: any. */
 bool dure_process_has_terminal(void);
 

@@ -40,6 +40,12 @@ bool dure_process_is_running(uint64_t pid)
     return kill((pid_t)pid, 0) == 0 || errno == EPERM;
 }
 
+bool dure_process_is_supervised(void)
+{
+    /* Safe, since nothing here changes the environment. NOLINTNEXTLINE(concurrency-mt-unsafe) */
+    return getenv("DURE_SUPERVISED") != NULL || getenv("INVOCATION_ID") != NULL;
+}
+
 bool dure_process_has_terminal(void)
 {
     return isatty(STDERR_FILENO) == 1;

@@ -9,6 +9,7 @@
 #include <windows.h>
 
 #include <shellapi.h> /* needs what stands above it */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -72,6 +73,12 @@ bool dure_process_is_running(uint64_t pid)
     bool is_running = WaitForSingleObject(process, 0) == WAIT_TIMEOUT;
     (void)CloseHandle(process);
     return is_running;
+}
+
+bool dure_process_is_supervised(void)
+{
+    /* Safe, since nothing here changes the environment. NOLINTNEXTLINE(concurrency-mt-unsafe) */
+    return getenv("DURE_SUPERVISED") != NULL;
 }
 
 bool dure_process_has_terminal(void)

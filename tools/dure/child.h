@@ -59,7 +59,7 @@ void child_find_program(const char *program, char *out);
 /*
  * Starts a program. What it writes to stdout and stderr is for child_read, or comes out on ours.
  * Ctrl-C at our terminal does not reach it. An environment without DURE_LOG_FORMAT gets the form
- * that suits our stderr, where its lines end.
+ * that suits our stderr, where its lines end; one with a pipe gets DURE_SUPERVISED.
  * Borrows: command, for the call.
  * Owned by the caller; ends with child_destroy.
  * Fails: NOT_FOUND, PERMISSION, NO_MEMORY, TOO_MANY_FILES, SYSTEM; on some systems the child itself

@@ -161,6 +161,7 @@ static void child_main(const child_group *group, const child_command *command, i
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
     (void)setenv("DURE_LOG_FORMAT", isatty(STDERR_FILENO) == 1 ? "logfmt" : "json", 0);
     if (output >= 0) {
+        (void)setenv("DURE_SUPERVISED", "1", 1);
         (void)dup2(output, STDOUT_FILENO);
         (void)dup2(output, STDERR_FILENO);
     }

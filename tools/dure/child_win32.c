@@ -416,6 +416,7 @@ dure_err child_start(child_group *group, const child_command *command, bool with
     }
     c->group = group;
     choose_log_format();
+    (void)SetEnvironmentVariableW(L"DURE_SUPERVISED", with_pipe ? L"1" : NULL);
     dure_err err = start_init(&begin, c, command, with_pipe);
     if (err == DURE_OK) {
         err = child_run(c, &begin);

@@ -68,6 +68,9 @@ static bool parse_option(cluster_options *options, int option, int *out_exit)
     case 'n':
         options->node_id = optarg;
         return true;
+    case 'r':
+        options->role = optarg;
+        return true;
     default:
         return parse_ms(optarg, &options->timeout_ms) ||
                parse_fails(options, "--timeout: not from 1 to 86400000 milliseconds", optarg,
@@ -78,12 +81,17 @@ static bool parse_option(cluster_options *options, int option, int *out_exit)
 bool cluster_parse(cluster_options *options, int argc, char **argv, int argument_min,
                    int argument_max, int *out_exit)
 {
-    static const struct option longs[] = {
-        {"set", required_argument, NULL, 's'},     {"json", no_argument, NULL, 'j'},
-        {"login", required_argument, NULL, 'l'},   {"node", required_argument, NULL, 'n'},
-        {"timeout", required_argument, NULL, 't'}, {"help", no_argument, NULL, 'h'},
-        {"show", no_argument, NULL, 'w'},          {"dot", no_argument, NULL, 'd'},
-        {"ports", no_argument, NULL, 'p'},         {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {{"set", required_argument, NULL, 's'},
+                                          {"json", no_argument, NULL, 'j'},
+                                          {"login", required_argument, NULL, 'l'},
+                                          {"node", required_argument, NULL, 'n'},
+                                          {"timeout", required_argument, NULL, 't'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {"show", no_argument, NULL, 'w'},
+                                          {"dot", no_argument, NULL, 'd'},
+                                          {"ports", no_argument, NULL, 'p'},
+                                          {"role", required_argument, NULL, 'r'},
+                                          {NULL, 0, NULL, 0}};
     int option;
     options->timeout_ms = CLUSTER_TIMEOUT_MS;
     opterr = 0;

@@ -16,8 +16,8 @@
 typedef struct cluster_options {
     const char *command; /* set before cluster_parse */
     const char *help;    /* set before cluster_parse */
-    const char *allowed; /* letters of the options it takes: j: --json, l: --login, n: --node,
-                          * t: --timeout, w: --show, d: --dot, p: --ports */
+    const char *allowed; /* letters of the options it takes: j: --json, l: --login, n: --node, r:
+                          * --role, t: --timeout, w: --show, d: --dot, p: --ports */
     const char *file;
     const char *arguments[3]; /* those behind FILE */
     int argument_count;
@@ -29,6 +29,7 @@ typedef struct cluster_options {
     bool with_values;
     const char *login;
     const char *node_id;
+    const char *role;
     uint32_t timeout_ms;
 } cluster_options;
 

@@ -14,6 +14,7 @@ int dure_cmd_call(int argc, char **argv);
 int dure_cmd_dev(int argc, char **argv);
 int dure_cmd_down(int argc, char **argv);
 int dure_cmd_node(int argc, char **argv);
+int dure_cmd_restart(int argc, char **argv);
 int dure_cmd_status(int argc, char **argv);
 int dure_cmd_up(int argc, char **argv);
 

@@ -20,6 +20,8 @@ static const struct {
     {"up", dure_cmd_up, "FILE: start every node of this host and keep it up"},
     {"node", dure_cmd_node, "FILE ID: run one node in the foreground"},
     {"status", dure_cmd_status, "FILE: how each node is"},
+    {"restart", dure_cmd_restart,
+     "FILE: restart node after node, each when the one before is back"},
     {"down", dure_cmd_down, "FILE: stop every node gracefully"},
     {"call", dure_cmd_call, "FILE METHOD [JSON]: one call, as a client or to a node's admin port"},
     {"dev", dure_cmd_dev, "a whole cluster in this process, with no file"},

@@ -18,8 +18,8 @@
 #define RESTART_MAX_MS     15000u
 #define RESTART_STEADY_MS  10000u /* one that ran so long starts afresh */
 #define STOP_ASK_AGAIN_MS  500u   /* over the admin port, which may not be open yet */
-#define STOP_KILL_AFTER_MS 20000u
-#define STARTED_MS         3000u /* one that ran so long had started */
+#define STOP_KILL_AFTER_MS 60000u /* longer than drain_clients_ms and drain_ms by default */
+#define STARTED_MS         3000u  /* one that ran so long had started */
 
 /* A node that is to be up. */
 typedef struct keeper {
@@ -226,6 +226,11 @@ static void keeper_ended(supervisor *s, keeper *k, const child_end *end)
         return;
     }
     k->has_started = k->has_started || now - k->started_ms >= STARTED_MS;
+    if (end->is_exit && end->number == DURE_EXIT_RESTART) {
+        k->pause_ms = 0; /* it was asked to: no crash */
+        k->restart_at_ms = now;
+        return;
+    }
     if (is_final(k, end)) {
         k->has_given_up = true;
         s->exit_code = is_good ? s->exit_code : DURE_EXIT_FAILED;
