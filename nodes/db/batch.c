@@ -70,8 +70,18 @@ void db_batch_destroy(db_batch *batch)
 
 /* ---- on the job thread ---- */
 
+static bool is_wanted(const db_batch *batch, const db_op *op)
+{
+    return !atomic_load(&op->_is_given_up) &&
+           dure_iocp_core_exact_ns(dure_node_core(batch->node)) < op->_due_ns;
+}
+
 static dure_err batch_apply(db_batch *batch, db_op *op)
 {
+    if (!is_wanted(batch, op)) {
+        op->_is_skipped = true;
+        return DURE_OK;
+    }
     dure_err err = db_store_savepoint(batch->store);
     if (err != DURE_OK) {
         return err;
@@ -103,7 +113,10 @@ static void batch_work(void *ctx)
 
 static void op_answer(const db_batch *batch, db_op *op)
 {
-    if (db_store_is_broken(batch->store)) {
+    dure_request_on_cancel(op->request, NULL, NULL);
+    if (op->_is_skipped) {
+        dure_request_not_begun(op->request);
+    } else if (db_store_is_broken(batch->store)) {
         dure_request_fail(op->request, DURE_ERR_OUTCOME_UNKNOWN, "the storage broke: %s",
                           db_store_error(batch->store));
     } else if (batch->outcome != DURE_OK || op->status == DURE_ERR_STORAGE) {
@@ -140,6 +153,7 @@ static void batch_refuse_waiting(db_batch *batch, dure_err err, const char *text
 {
     db_op *op;
     while ((op = op_list_pop(&batch->waiting)) != NULL) {
+        dure_request_on_cancel(op->request, NULL, NULL);
         dure_request_fail(op->request, err, "%s", text);
         if (op->fini != NULL) {
             op->fini(op);
@@ -172,9 +186,23 @@ static void batch_start(db_batch *batch)
     }
 }
 
+/* Its request is answered by the batch all the same. */
+static void op_given_up(dure_request *request, void *ctx)
+{
+    (void)request;
+    atomic_store(&((db_op *)ctx)->_is_given_up, true);
+}
+
 void db_batch_push(db_batch *batch, db_op *op)
 {
+    const uint64_t left_ns = (uint64_t)dure_request_left_ms(op->request) * 1000000u;
     dure_request_hold(op->request);
+    op->_due_ns = dure_iocp_core_exact_ns(dure_node_core(batch->node)) + left_ns;
+    op->_is_skipped = false;
+    atomic_store(&op->_is_given_up, dure_request_is_cancelled(op->request));
+    if (!dure_request_is_cancelled(op->request)) {
+        dure_request_on_cancel(op->request, op_given_up, op);
+    }
     op_list_push(&batch->waiting, op);
     batch_start(batch);
 }

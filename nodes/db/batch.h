@@ -3,10 +3,12 @@
  * Group commit. Requests that arrive while one commit is on its way to the disk wait, and share the
  * next one. Each is an operation with its parameters, its request and, afterwards, its result;
  * operations are run on the job thread, each in a savepoint, and answered on the worker once COMMIT
- * has returned.
+ * has returned. One whose caller is gone, or whose time is over, is not begun.
  */
 #ifndef DURE_NODES_DB_BATCH_H
 #define DURE_NODES_DB_BATCH_H
+
+#include <stdatomic.h>
 
 #include "node/node.h"
 #include "nodes/db/store.h"
@@ -26,6 +28,9 @@ struct db_op {
     /* the batch's */
     dure_err status;
     db_op *_next;
+    uint64_t _due_ns; /* when nobody waits for it any more */
+    atomic_bool _is_given_up;
+    bool _is_skipped;
 };
 
 /* Fails: NO_MEMORY. store is borrowed for life. */
@@ -36,8 +41,8 @@ DURE_CHECKED dure_err db_batch_create(dure_node *node, db_store *store, uint32_t
 void db_batch_destroy(db_batch *batch);
 
 /*
- * Takes an operation made with dure_mem_alloc, and holds its request; it is answered and freed
- * later. Thread: owner.
+ * Takes an operation made with dure_mem_alloc, and holds its request, whose on_cancel it uses; it
+ * is answered and freed later. Thread: owner.
  */
 void db_batch_push(db_batch *batch, db_op *op);
 

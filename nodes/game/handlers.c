@@ -333,6 +333,13 @@ static void on_login(dure_request *request, const game_login_params *in, void *s
 
 /* ---- what gateways ask: enter and leave ---- */
 
+/* db has the room in the player's row by now, so this is no refusal. */
+static void enter_failed(dure_request *request, dure_err err)
+{
+    dure_request_fail(request, DURE_ERR_OUTCOME_UNKNOWN, "the player could not come in here: %s",
+                      dure_err_text(err));
+}
+
 static void enter_reply(dure_request *request, const world_room *room)
 {
     dure_buf names;
@@ -345,7 +352,7 @@ static void enter_reply(dure_request *request, const world_room *room)
         };
         game_reply_enter(request, &out);
     } else {
-        dure_request_fail(request, DURE_ERR_OVERLOADED, "%s", dure_err_text(err));
+        enter_failed(request, err);
     }
     dure_buf_fini(&names);
 }
@@ -391,7 +398,7 @@ static void on_entered(void *ctx, const dure_outcome *outcome, const db_enter_re
         dure_err err =
             world_enter(enter->g->world, enter->player, place->room, enter->client, &player);
         if (err != DURE_OK) {
-            dure_request_fail(request, DURE_ERR_OVERLOADED, "%s", dure_err_text(err));
+            enter_failed(request, err);
         } else {
             if (!player->is_dirty && !player->is_saving) {
                 player->x = place->x;

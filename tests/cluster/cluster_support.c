@@ -4,8 +4,6 @@
  */
 #include "cluster/cluster_support.h"
 
-#include "cluster/link_impl.h"
-#include "cluster/rpc_impl.h"
 #include "support/check.h"
 #include "wire/cursor.h"
 
@@ -294,21 +292,6 @@ void test_on_done(void *ctx, const dure_outcome *outcome)
         memcpy(call->body, outcome->body.data, call->body_len);
     }
     (void)snprintf(call->text, sizeof call->text, "%.*s", DURE_STR_ARG(outcome->text));
-}
-
-void test_cut_link(test_node *node, const char *peer)
-{
-    const dure_registry_node *found = dure_registry_find_node(node->rpc->config.registry, peer);
-    dure_link *link = NULL;
-    for (uint32_t i = 0; i < node->rpc->peer_count; i++) {
-        if (node->rpc->peers[i].node == found) {
-            link = node->rpc->peers[i].link;
-        }
-    }
-    DURE_CHECK(link != NULL && link->conn != NULL);
-    if (link != NULL && link->conn != NULL) {
-        dure_link_conn_end(link->conn, DURE_ERR_RESET, "", true);
-    }
 }
 
 dure_call_id test_call_with(test_node *node, const char *to, uint32_t method,

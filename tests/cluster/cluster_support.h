@@ -80,9 +80,6 @@ dure_registry *test_registry(const char *name, const char *secret);
 dure_registry *test_registry_tuned(const char *name, const char *secret,
                                    void (*tune)(dure_registry_settings *settings));
 
-/* Cuts the link to a peer; both processes live on. */
-void test_cut_link(test_node *node, const char *peer);
-
 void test_on_done(void *ctx, const dure_outcome *outcome);
 /* With options of the caller's; call is set up anew. */
 dure_call_id test_call_with(test_node *node, const char *to, uint32_t method,

@@ -5,6 +5,7 @@
 #include "cluster/cluster_support.h"
 #include "cluster/raw_peer.h"
 #include "support/check.h"
+#include "support/cut_link.h"
 #include "wire/cursor.h"
 
 typedef struct pair {
@@ -53,7 +54,7 @@ static void call_and_cut(pair *p, const dure_call_options *options, test_call *c
     test_call_with(p->game, "db-1", METHOD_TALLY, options, call);
     test_run(&p->cluster, 10);
     DURE_REQUIRE(p->db->held != NULL);
-    test_cut_link(p->game, "db-1");
+    cut_link(p->game->rpc, "db-1");
     p->db->tally_holds = false;
 }
 
@@ -273,7 +274,7 @@ static void a_keyed_call_gets_the_answer_that_was_lost(void)
     test_run(&p.cluster, 10);
     const uint8_t seven[] = {0x07};
     dure_request_reply(p.db->held, (dure_slice){seven, sizeof seven});
-    test_cut_link(p.game, "db-1"); /* before it has come */
+    cut_link(p.game->rpc, "db-1"); /* before it has come */
     test_run(&p.cluster, 1500);
     check_ended(&call, DURE_OK);
     DURE_CHECK_EQ(number_of(&call), 7);
@@ -416,7 +417,7 @@ static void what_was_asked_for_a_request_is_cancelled_with_it(void)
     /* the same with a client that goes: its gateway's link here */
     test_call_node(gateway, "game-1", METHOD_HOP_HOLD, 0, &call);
     test_run(&p.cluster, 10);
-    test_cut_link(gateway, "game-1");
+    cut_link(gateway->rpc, "game-1");
     test_run(&p.cluster, 10);
     DURE_CHECK_EQ(p.db->cancels, 2);
     test_cluster_fini(&p.cluster);

@@ -4,10 +4,13 @@
 
 usage: test_storage.py BIN_FOLDER FAULTY_DB"""
 
+import json
 import os
 import sys
 import threading
 import time
+
+import msgpack
 
 from cluster import NODES, run
 from rpc_py import Client, RpcError, until_true
@@ -77,6 +80,34 @@ def slow(cluster, disk, alice):
     check("links lost", cluster.log_text().count("LINK_DOWN"), lost)
 
 
+def db_status(cluster):
+    nodes = json.loads(cluster.dure("status", "--json").stdout)["nodes"]
+    return next(node["status"] for node in nodes if node["id"] == "db-1")
+
+
+def given_up(cluster, disk, alice, port):
+    """A gift that waits behind a slow commit is not begun once its giver's connection has ended."""
+    eve = Client(port)
+    eve.call("login", "eve")
+    before = db_status(cluster)["links"]["not_begun"]
+    disk.order("slow")
+    giver = threading.Thread(target=lambda: alice.call("give", "bob", "gold", 1, "before"))
+    giver.start()
+    # The question itself is one that is served.
+    until_true("the first gift is at the db node", lambda: db_status(cluster)["serving"] >= 2)
+    eve.socket.sendall(msgpack.packb([0, 99, "give", ["bob", "gold", 7, "left"]]))
+    until_true("the second one waits there", lambda: db_status(cluster)["serving"] >= 3)
+    eve.close()
+    disk.order("none")
+    giver.join(30)
+    until_true("it was not begun", lambda: db_status(cluster)["links"]["not_begun"] == before + 1)
+    again = Client(port)
+    again.call("login", "eve")
+    check("eve's", again.call("inventory"), {"gold": 100})
+    check("alice's", alice.call("inventory"), {"gold": 97})
+    again.close()
+
+
 def broken(cluster, disk, alice, port):
     """Not acknowledged, and the node has ended with 1; with a disk that works it is as before."""
     disk.order("broken")
@@ -88,8 +119,8 @@ def broken(cluster, disk, alice, port):
     disk.order("none")
     cluster.start("db-1")
     until_true("the db node is back", lambda: alice.call("inventory"), 20)
-    check("once", alice.call("give", "bob", "gold", 1, "broken"), {"balance": 97})
-    check("afterwards", alice.call("inventory"), {"gold": 97})
+    check("once", alice.call("give", "bob", "gold", 1, "broken"), {"balance": 96})
+    check("afterwards", alice.call("inventory"), {"gold": 96})
 
 
 def refused(cluster):
@@ -122,6 +153,7 @@ def story(cluster):
     bob.call("login", "bob")
     full(disk, alice, port)
     slow(cluster, disk, alice)
+    given_up(cluster, disk, alice, port)
     broken(cluster, disk, alice, port)
     refused(cluster)
 

@@ -195,6 +195,11 @@ bool dure_harness_wait_linked(dure_harness *h, uint32_t ms)
     X(parts_sent)                                                                                  \
     X(parts_heard)                                                                                 \
     X(bodies_dropped)                                                                              \
+    X(stale_answers)                                                                               \
+    X(retries)                                                                                     \
+    X(retries_refused)                                                                             \
+    X(repeats)                                                                                     \
+    X(not_begun)                                                                                   \
     X(queued_bytes)                                                                                \
     X(joining_bytes)
 

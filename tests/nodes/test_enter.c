@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The roles game and db in one simulated world, asked by a gateway that is the test: what an answer
+ * of `enter` says is what db has; and what nobody waits for any more is not begun by db.
+ */
+#include "base/mem.h"
+#include "db.schema.h"
+#include "game.schema.h"
+#include "iocp/core_sim.h"
+#include "nodes/db/role.h"
+#include "nodes/game/role.h"
+#include "support/check.h"
+#include "support/cut_link.h"
+
+#define LOGINS_MAX      10
+#define STEPS_MAX       40   /* more than an enter takes in a world that does nothing else */
+#define ALLOCATIONS_MAX 120u /* more than the two nodes make for an enter */
+
+typedef struct asker {
+    dure_iocp_core *core;
+    dure_rpc *rpc;
+    bool is_closed;
+} asker;
+
+typedef struct sim_pair {
+    dure_sim_world *world;
+    dure_registry *registry;
+    dure_iocp_core *cores[2];
+    dure_node *nodes[2]; /* game-1, db-1 */
+    int ended;
+    asker gateway;
+} sim_pair;
+
+/* The last answer. */
+typedef struct heard {
+    int count;
+    dure_err status;
+    char room[32];
+    uint64_t epoch;
+} heard;
+
+static void on_ended(dure_node *node, int exit_code, void *ctx)
+{
+    sim_pair *sim = ctx;
+    (void)node;
+    DURE_CHECK_EQ(exit_code, 0);
+    sim->ended++;
+}
+
+static void asker_on_closed(dure_rpc *rpc, void *state)
+{
+    (void)rpc;
+    ((asker *)state)->is_closed = true;
+}
+
+static dure_iocp_core *core_in(sim_pair *sim)
+{
+    dure_iocp_core_config config;
+    dure_iocp_core *core = NULL;
+    dure_iocp_core_config_init(&config);
+    config.backend = DURE_BACKEND_SIM;
+    config.sim = sim->world;
+    DURE_REQUIRE_OK(dure_iocp_core_create(&config, &core));
+    return core;
+}
+
+static void make_registry(sim_pair *sim)
+{
+    static const char *const gateway_dials[] = {"game", NULL};
+    static const char *const game_dials[] = {"db", NULL};
+    static const char *const nobody[] = {NULL};
+    dure_registry_builder *b = NULL;
+    DURE_REQUIRE_OK(dure_registry_builder_create("test", "unused", &b));
+    DURE_REQUIRE_OK(dure_registry_builder_role(b, "gateway", "g", gateway_dials));
+    DURE_REQUIRE_OK(dure_registry_builder_role(b, "game", "g", game_dials));
+    DURE_REQUIRE_OK(dure_registry_builder_role(b, "db", "g", nobody));
+    DURE_REQUIRE_OK(dure_registry_builder_node(b, "gateway-1", "gateway", "127.0.0.1", 7801, 0));
+    DURE_REQUIRE_OK(dure_registry_builder_node(b, "game-1", "game", "127.0.0.1", 7811, 0));
+    DURE_REQUIRE_OK(dure_registry_builder_node(b, "db-1", "db", "127.0.0.1", 7821, 0));
+    DURE_REQUIRE_OK(dure_registry_builder_finish(b, &sim->registry));
+}
+
+static void start_node(sim_pair *sim, int at, const char *id, const dure_role *role)
+{
+    sim->cores[at] = core_in(sim);
+    const dure_node_config config = {.registry = sim->registry,
+                                     .node_id = id,
+                                     .role = role,
+                                     .core = sim->cores[at],
+                                     .no_admin = true,
+                                     .on_ended = on_ended,
+                                     .ctx = sim};
+    DURE_REQUIRE_OK(dure_node_create(&config, &sim->nodes[at]));
+    DURE_REQUIRE_OK(dure_node_start(sim->nodes[at]));
+}
+
+static void sim_open(sim_pair *sim)
+{
+    dure_sim_config world;
+    memset(sim, 0, sizeof *sim);
+    dure_sim_config_init(&world);
+    DURE_REQUIRE_OK(dure_sim_world_create(&world, &sim->world));
+    make_registry(sim);
+    start_node(sim, 1, "db-1", &dure_role_db);
+    start_node(sim, 0, "game-1", &dure_role_game);
+    sim->gateway.core = core_in(sim);
+    const dure_rpc_config config = {.core = sim->gateway.core,
+                                    .registry = sim->registry,
+                                    .node_id = "gateway-1",
+                                    .state = &sim->gateway,
+                                    .on_closed = asker_on_closed};
+    DURE_REQUIRE_OK(dure_rpc_create(&config, &sim->gateway.rpc));
+    DURE_REQUIRE_OK(dure_rpc_start(sim->gateway.rpc));
+    dure_sim_run_for(sim->world, 3000);
+}
+
+static void sim_close(sim_pair *sim)
+{
+    dure_rpc_close(sim->gateway.rpc);
+    dure_sim_run_for(sim->world, 2000);
+    DURE_REQUIRE(sim->gateway.is_closed);
+    dure_rpc_destroy(sim->gateway.rpc);
+    dure_iocp_core_destroy(sim->gateway.core);
+    for (int i = 0; i < 2; i++) {
+        dure_node_stop(sim->nodes[i]);
+        dure_sim_run_for(sim->world, 20000);
+        DURE_CHECK_EQ(sim->ended, i + 1);
+        dure_node_destroy(sim->nodes[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        dure_iocp_core_destroy(sim->cores[i]);
+    }
+    dure_registry_destroy(sim->registry);
+    dure_sim_world_destroy(sim->world);
+}
+
+static void on_login(void *ctx, const dure_outcome *outcome, const game_login_result *result)
+{
+    heard *h = ctx;
+    h->count++;
+    h->status = outcome->status;
+    if (result != NULL) {
+        h->epoch = result->epoch;
+        (void)snprintf(h->room, sizeof h->room, "%.*s", DURE_STR_ARG(result->room));
+    }
+}
+
+static void on_enter(void *ctx, const dure_outcome *outcome, const game_enter_result *result)
+{
+    heard *h = ctx;
+    (void)result;
+    h->count++;
+    h->status = outcome->status;
+}
+
+/* Also when the nodes have yet to get over what failed before. */
+static void login(sim_pair *sim, const char *name, heard *h)
+{
+    const dure_target target = dure_to_node("game-1");
+    const game_login_params in = {.name = dure_str_of(name)};
+    const dure_call_options options = {.subject = 1};
+    for (int i = 0; i < LOGINS_MAX; i++) {
+        memset(h, 0, sizeof *h);
+        DURE_REQUIRE_OK(
+            game_call_login(sim->gateway.rpc, &target, &in, &options, on_login, h, NULL));
+        dure_sim_run_for(sim->world, 1000);
+        if (h->status == DURE_OK && h->count == 1) {
+            return;
+        }
+    }
+    DURE_CHECK_OK(h->status);
+}
+
+static void enter_arena(sim_pair *sim, const char *name, heard *enter)
+{
+    heard h;
+    const dure_target target = dure_to_node("game-1");
+    memset(enter, 0, sizeof *enter);
+    login(sim, name, &h);
+    DURE_CHECK_STR(h.room, "lobby");
+    const game_enter_params in = {
+        .player = dure_str_of(name), .room = dure_str_of("arena"), .epoch = h.epoch + 1};
+    const dure_call_options options = {.subject = 1};
+    DURE_REQUIRE_OK(
+        game_call_enter(sim->gateway.rpc, &target, &in, &options, on_enter, enter, NULL));
+}
+
+/* What it was told is what db has. True where it was an error. */
+static bool check_entered(sim_pair *sim, const char *name, const heard *enter)
+{
+    heard h;
+    DURE_CHECK_EQ(enter->count, 1);
+    login(sim, name, &h);
+    if (enter->status == DURE_OK) {
+        DURE_CHECK_STR(h.room, "arena");
+    } else if (dure_err_class_of(enter->status) == DURE_ERR_CLASS_TEMPORARY) {
+        DURE_CHECK_STR(h.room, "lobby"); /* "it did not happen" */
+    }
+    return enter->status != DURE_OK;
+}
+
+static void an_enter_that_db_has_done_is_not_refused(void)
+{
+    sim_pair sim;
+    int failures = 0;
+    sim_open(&sim);
+    for (size_t nth = 1; nth <= ALLOCATIONS_MAX; nth++) {
+        char name[16];
+        heard enter;
+        (void)snprintf(name, sizeof name, "player-%u", (unsigned)nth);
+        enter_arena(&sim, name, &enter);
+        dure_mem_fail_nth(nth);
+        dure_sim_run_for(sim.world, 6000);
+        dure_mem_fail_nth(0);
+        failures += check_entered(&sim, name, &enter) ? 1 : 0;
+    }
+    DURE_CHECK(failures > 0);
+    sim_close(&sim);
+}
+
+static void an_enter_whose_link_to_db_breaks_is_told_as_it_is(void)
+{
+    sim_pair sim;
+    int failures = 0;
+    sim_open(&sim);
+    for (int steps = 0; steps < STEPS_MAX; steps++) {
+        char name[16];
+        heard enter;
+        (void)snprintf(name, sizeof name, "player-%d", steps);
+        enter_arena(&sim, name, &enter);
+        for (int i = 0; i < steps; i++) {
+            (void)dure_sim_step(sim.world);
+        }
+        cut_link(dure_node_rpc(sim.nodes[0]), "db-1");
+        dure_sim_run_for(sim.world, 6000);
+        failures += check_entered(&sim, name, &enter) ? 1 : 0;
+    }
+    DURE_CHECK(failures > 0);
+    sim_close(&sim);
+}
+
+DURE_SUITE(nodes_enter, DURE_TEST(an_enter_that_db_has_done_is_not_refused),
+           DURE_TEST(an_enter_whose_link_to_db_breaks_is_told_as_it_is));
