@@ -135,7 +135,8 @@ write_source_lists() {
                 sub(/Types:[^\n]*/, "Types: deb-src"); print }' "$file"
     done >"$1/system.sources"
     if [ ! -s "$1/system.list" ] && [ ! -s "$1/system.sources" ]; then
-        echo "deb-src http://deb.debian.org/debian $codename main" >"$1/system.list"
+        echo "No package list of this system names the suite $codename with the component main." >&2
+        return 1
     fi
 }
 
