@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Windows' half of harness_process.h. Each process lies in a job that ends with our handle of it,
- * and so with the test. There is no way to hold a process where it is that Windows documents, nor
- * to ask one to stop.
+ * and so with the test. There is no way to ask one to stop; to hold one where it is takes two
+ * functions of ntdll that are not documented, but have been there since Windows XP.
  */
 #ifndef WIN32_LEAN_AND_MEAN
 #define WIN32_LEAN_AND_MEAN
@@ -157,16 +157,27 @@ dure_err harness_process_start(char *const *args, const char *log_path,
     return DURE_OK;
 }
 
+/* Calls NtSuspendProcess or NtResumeProcess. */
+static dure_err process_call(const harness_process *process, const char *function)
+{
+    LONG(NTAPI * call)(HANDLE process) = NULL;
+    HMODULE ntdll = GetModuleHandleW(L"ntdll.dll");
+    FARPROC found = ntdll != NULL ? GetProcAddress(ntdll, function) : NULL;
+    memcpy(&call, &found, sizeof call);
+    if (call == NULL) {
+        return DURE_ERR_UNSUPPORTED;
+    }
+    return call(process->process) >= 0 ? DURE_OK : DURE_ERR_SYSTEM;
+}
+
 dure_err harness_process_suspend(harness_process *process)
 {
-    (void)process;
-    return DURE_ERR_UNSUPPORTED;
+    return process_call(process, "NtSuspendProcess");
 }
 
 dure_err harness_process_continue(harness_process *process)
 {
-    (void)process;
-    return DURE_ERR_UNSUPPORTED;
+    return process_call(process, "NtResumeProcess");
 }
 
 dure_err harness_process_ask(harness_process *process)
