@@ -13,8 +13,8 @@
 
 /*
  * Puts the process's arguments in UTF-8 in the place of those that main was given, which on Windows
- * are in the code page of the machine. They stay as they are where there is no memory.
- * Thread: start-up.
+ * are in the code page of the machine, as is what a console makes of bytes: UTF-8 from here on,
+ * too. They stay as they are where there is no memory. Thread: start-up.
  */
 void dure_process_arguments(int *argc, char ***argv);
 
@@ -44,8 +44,9 @@ void dure_process_pause_ms(uint32_t ms);
 typedef struct dure_stop_signals dure_stop_signals;
 
 /*
- * SIGTERM and SIGINT (Ctrl-C) call on_stop(ctx) on a thread of its own; a second one ends the
- * process at once with 130. SIGPIPE is ignored. To be called before any other thread is started.
+ * SIGTERM and SIGINT (Ctrl-C; on Windows also Ctrl-Break, the end of the console and of the
+ * session) call on_stop(ctx) on a thread of its own; a second one ends the process at once with
+ * 130. SIGPIPE is ignored. To be called before any other thread is started.
  * One at a time in a process. Fails: NO_MEMORY, SYSTEM. Thread: start-up.
  */
 DURE_CHECKED dure_err dure_stop_signals_create(void (*on_stop)(void *ctx), void *ctx,

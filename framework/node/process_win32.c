@@ -44,6 +44,8 @@ static char *argument_of(const wchar_t *wide)
 void dure_process_arguments(int *argc, char ***argv)
 {
     int count = 0;
+    /* What is printed is UTF-8 too; without a console this does nothing. */
+    (void)SetConsoleOutputCP(CP_UTF8);
     wchar_t **wide = CommandLineToArgvW(GetCommandLineW(), &count);
     char **arguments =
         wide != NULL ? dure_mem_alloc_array((size_t)count + 1, sizeof *arguments) : NULL;

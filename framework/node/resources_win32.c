@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * Sockets are handles here, and those have no limit that a server meets; memory from the process
- * and its job object.
+ * and its job object, both in terms of commit, which is what Windows limits.
  */
 #include "node/resources.h"
+
+#include <stdbool.h>
 
 #include <windows.h>
 
@@ -20,18 +22,22 @@ uint64_t node_resources_memory_used(void)
     if (K32GetProcessMemoryInfo(GetCurrentProcess(), &counters, sizeof counters) == FALSE) {
         return 0;
     }
-    return counters.WorkingSetSize;
+    return counters.PagefileUsage;
 }
 
 uint64_t node_resources_memory_limit(void)
 {
     JOBOBJECT_EXTENDED_LIMIT_INFORMATION info;
     if (QueryInformationJobObject(NULL, JobObjectExtendedLimitInformation, &info, sizeof info,
-                                  NULL) == FALSE ||
-        (info.BasicLimitInformation.LimitFlags & JOB_OBJECT_LIMIT_PROCESS_MEMORY) == 0) {
+                                  NULL) == FALSE) {
         return 0;
     }
-    return info.ProcessMemoryLimit;
+    /* A job's limit is for all in it together: the most that this one can come to. */
+    DWORD limits = info.BasicLimitInformation.LimitFlags;
+    uint64_t of_process = limits & JOB_OBJECT_LIMIT_PROCESS_MEMORY ? info.ProcessMemoryLimit : 0;
+    uint64_t of_job = limits & JOB_OBJECT_LIMIT_JOB_MEMORY ? info.JobMemoryLimit : 0;
+    bool is_job_less = of_job != 0 && (of_process == 0 || of_job < of_process);
+    return is_job_less ? of_job : of_process;
 }
 
 void node_resources_trim(void)
