@@ -150,7 +150,35 @@ static size_t normal_waiting(const dure_link_lanes *lanes)
     return lanes->_normal.len - lanes->_normal_at;
 }
 
-static dure_err add_normal(dure_link_lanes *lanes, dure_slice frame, uint64_t *out_mark)
+/* A request that waits carries the moment at which its time is over, until it leaves. */
+static void note_expiry(uint8_t *frame, uint64_t now_ms)
+{
+    if (dure_frame_kind_of(frame) == DURE_FRAME_REQUEST) {
+        const uint32_t left_ms = dure_frame_left_ms(frame);
+        const uint32_t kept_ms = left_ms < INT32_MAX ? left_ms : INT32_MAX;
+        dure_frame_set_left_ms(frame, (uint32_t)now_ms + kept_ms);
+    }
+}
+
+/* What is left of it then; one that has no time left leaves as its own cancel. */
+static void count_down(uint8_t *frames, size_t len, uint64_t now_ms)
+{
+    for (size_t at = 0; at < len; at += dure_frame_whole_bytes(frames + at)) {
+        uint8_t *frame = frames + at;
+        if (dure_frame_kind_of(frame) != DURE_FRAME_REQUEST) {
+            continue;
+        }
+        const uint32_t left_ms = dure_frame_left_ms(frame) - (uint32_t)now_ms;
+        if (left_ms == 0 || left_ms > INT32_MAX) {
+            dure_frame_retract(frame);
+        } else {
+            dure_frame_set_left_ms(frame, left_ms);
+        }
+    }
+}
+
+static dure_err add_normal(dure_link_lanes *lanes, dure_slice frame, uint64_t now_ms,
+                           uint64_t *out_mark)
 {
     if (normal_waiting(lanes) == 0 && session_queued(lanes) < DURE_LANES_SESSION_BYTES) {
         const dure_err err = dure_link_lanes_control(lanes, frame);
@@ -163,6 +191,7 @@ static dure_err add_normal(dure_link_lanes *lanes, dure_slice frame, uint64_t *o
     }
     const dure_err err = dure_buf_append(&lanes->_normal, frame.data, frame.len);
     if (err == DURE_OK) {
+        note_expiry(lanes->_normal.data + lanes->_normal.len - frame.len, now_ms);
         lanes->_normal_queued += frame.len;
         *out_mark = MARK_NORMAL | lanes->_normal_queued;
     }
@@ -185,13 +214,15 @@ static size_t normal_piece(const dure_link_lanes *lanes, size_t room)
     return len;
 }
 
-static dure_err pump_normal(dure_link_lanes *lanes, size_t session_max)
+static dure_err pump_normal(dure_link_lanes *lanes, size_t session_max, uint64_t now_ms)
 {
     if (normal_waiting(lanes) == 0 || session_queued(lanes) >= session_max) {
         return DURE_OK;
     }
     const size_t len = normal_piece(lanes, session_max - session_queued(lanes));
-    const dure_slice piece = {lanes->_normal.data + lanes->_normal_at, len};
+    uint8_t *frames = lanes->_normal.data + lanes->_normal_at;
+    const dure_slice piece = {frames, len};
+    count_down(frames, len, now_ms);
     const dure_err err = dure_link_lanes_control(lanes, piece);
     if (err != DURE_OK) {
         return err;
@@ -325,7 +356,7 @@ dure_err dure_link_lanes_add(dure_link_lanes *lanes, dure_slice frame, uint64_t 
             return add_bulk(lanes, &split, now_ms, out_mark);
         }
     }
-    return add_normal(lanes, frame, out_mark);
+    return add_normal(lanes, frame, now_ms, out_mark);
 }
 
 static bool has_room(const dure_link_lanes *lanes, size_t session_max, bool is_all)
@@ -336,7 +367,8 @@ static bool has_room(const dure_link_lanes *lanes, size_t session_max, bool is_a
 dure_err dure_link_lanes_pump(dure_link_lanes *lanes, uint64_t now_ms, bool is_all)
 {
     const size_t reserve = dure_list_is_empty(&lanes->_bulk) ? 0 : PART_FRAME_MAX;
-    dure_err err = pump_normal(lanes, is_all ? SIZE_MAX : DURE_LANES_SESSION_BYTES - reserve);
+    dure_err err =
+        pump_normal(lanes, is_all ? SIZE_MAX : DURE_LANES_SESSION_BYTES - reserve, now_ms);
     bool is_owed = true; /* one part, also while small frames fill the session */
     while (err == DURE_OK && !dure_list_is_empty(&lanes->_bulk) &&
            has_room(lanes, is_owed ? DURE_LANES_SESSION_BYTES : DURE_LANES_BULK_BYTES, is_all)) {

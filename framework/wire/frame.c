@@ -12,7 +12,9 @@
 #include "wire/limits.h"
 #include "wire/packer.h"
 
-#define FRAME_LENGTH_BYTES 5    /* the length counts what follows it */
+#define FRAME_LENGTH_BYTES 5 /* the length counts what follows it */
+#define FRAME_KIND_AT      6
+#define FRAME_LEFT_AT      18
 #define FRAME_META_AT      31   /* where the meta map starts */
 #define FRAME_META_KEY_MAX 0x7f /* keys are positive fixints */
 
@@ -136,6 +138,27 @@ static void frame_header(const uint8_t *data, dure_frame *out_frame)
 size_t dure_frame_whole_bytes(const uint8_t *data)
 {
     return FRAME_LENGTH_BYTES + (size_t)frame_load(data + 1, 4);
+}
+
+dure_frame_kind dure_frame_kind_of(const uint8_t *whole)
+{
+    return (dure_frame_kind)whole[FRAME_KIND_AT];
+}
+
+uint32_t dure_frame_left_ms(const uint8_t *whole)
+{
+    return (uint32_t)frame_load(whole + FRAME_LEFT_AT, 4);
+}
+
+void dure_frame_set_left_ms(uint8_t *whole, uint32_t left_ms)
+{
+    frame_store(whole + FRAME_LEFT_AT, left_ms, 4);
+}
+
+void dure_frame_retract(uint8_t *whole)
+{
+    DURE_ASSERT(whole[FRAME_KIND_AT] == DURE_FRAME_REQUEST);
+    whole[FRAME_KIND_AT] = DURE_FRAME_CANCEL;
 }
 
 dure_err dure_frame_split(dure_slice whole, dure_frame *out_frame)

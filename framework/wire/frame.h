@@ -66,6 +66,16 @@ DURE_CHECKED dure_err dure_frame_split(dure_slice whole, dure_frame *out_frame);
 /* The length of the whole frame at whose start data points, from its first five bytes. */
 size_t dure_frame_whole_bytes(const uint8_t *data);
 
+/* Kind and milliseconds left of a whole frame that was checked or written here. */
+dure_frame_kind dure_frame_kind_of(const uint8_t *whole);
+uint32_t dure_frame_left_ms(const uint8_t *whole);
+
+/* Writes the milliseconds left of such a frame anew. */
+void dure_frame_set_left_ms(uint8_t *whole, uint32_t left_ms);
+
+/* Turns a request that nobody waits for any more into a cancel of itself, of the same length. */
+void dure_frame_retract(uint8_t *whole);
+
 /*
  * Appends a whole frame. An empty body is written as nil.
  * Fails: FULL, NO_MEMORY, INVALID (a meta that is no map). Nothing was appended.

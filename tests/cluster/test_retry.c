@@ -437,6 +437,30 @@ static void what_is_cancelled_in_the_queue_is_not_begun(void)
     test_cluster_fini(&p.cluster);
 }
 
+static void the_time_left_is_counted_while_a_request_waits_to_be_sent(void)
+{
+    enum { NOTES = 220, BODY = 32000 };
+    static uint8_t bytes[BODY] = {0xc5, (BODY - 3) >> 8, (BODY - 3) & 0xff};
+    const dure_target target = dure_to_node("db-1");
+    const dure_slice body = {bytes, BODY};
+    pair p;
+    test_call late;
+    test_call left;
+    pair_init(&p, NULL);
+    for (int i = 0; i < NOTES; i++) { /* 7 MB: some milliseconds of the simulated network */
+        DURE_REQUIRE_OK(dure_rpc_notify(p.game->rpc, &target, METHOD_NOTE, 0, body));
+    }
+    test_call_node(p.game, "db-1", METHOD_TALLY, 1, &late);
+    test_call_node(p.game, "db-1", METHOD_LEFT, 1000, &left);
+    test_run(&p.cluster, 1000);
+    check_ended(&late, DURE_ERR_DEADLINE);
+    DURE_CHECK_EQ(p.db->runs, 0);
+    check_ended(&left, DURE_OK);
+    DURE_CHECK(number_of(&left) < 999 && number_of(&left) > 900);
+    DURE_CHECK_EQ(p.db->notes, NOTES);
+    test_cluster_fini(&p.cluster);
+}
+
 /* ---- answers behind the end of a connection ---- */
 
 static void answers_behind_a_goaway_are_counted_apart(void)
@@ -483,4 +507,5 @@ DURE_SUITE(cluster_retry, DURE_TEST(an_idempotent_call_is_made_again_after_a_los
            DURE_TEST(two_calls_of_one_key_get_one_answer),
            DURE_TEST(what_was_asked_for_a_request_is_cancelled_with_it),
            DURE_TEST(what_is_cancelled_in_the_queue_is_not_begun),
+           DURE_TEST(the_time_left_is_counted_while_a_request_waits_to_be_sent),
            DURE_TEST(answers_behind_a_goaway_are_counted_apart));
