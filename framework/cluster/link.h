@@ -124,6 +124,7 @@ typedef struct dure_links_counters {
     uint64_t refused;       /* handshakes that ended without a link */
     uint64_t replaced;      /* connections that gave way to another of the same link */
     uint64_t overloaded;    /* calls and notifies that found a link's queue too long */
+    uint64_t not_begun;     /* requests whose cancel stood behind them in what came at once */
     uint64_t stale_answers; /* heard behind the end of their connection; dropped */
     uint64_t slow;          /* links that were cut because their queue grew past its end */
     uint64_t parts_sent;    /* pieces of large bodies */

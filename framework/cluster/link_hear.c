@@ -7,7 +7,8 @@
 #include "wire/cursor.h"
 #include "wire/limits.h"
 
-#define TOPIC "cluster"
+#define TOPIC        "cluster"
+#define GIVEN_UP_MAX 256u
 
 static dure_log *log_of(const dure_link_conn *conn)
 {
@@ -209,11 +210,47 @@ static bool conn_is_reading(const dure_link_conn *conn)
     return conn->state == DURE_LINK_CONN_HANDSHAKE || conn->state == DURE_LINK_CONN_UP;
 }
 
+/* Requests that are given up in the same bytes that bring them, as after a pause of this process.
+ */
+typedef struct given_up {
+    uint32_t ids[GIVEN_UP_MAX];
+    uint32_t count;
+} given_up;
+
+/* Looks at headers only; what is wrong with a frame is found when its turn comes. */
+static void find_given_up(const uint8_t *data, size_t len, given_up *out)
+{
+    size_t at = 0;
+    out->count = 0;
+    while (len - at > DURE_FRAME_HEADER_BYTES && out->count < GIVEN_UP_MAX) {
+        const size_t whole = dure_frame_whole_bytes(data + at);
+        if (whole <= DURE_FRAME_HEADER_BYTES || whole > len - at) {
+            return;
+        }
+        if (dure_frame_kind_of(data + at) == DURE_FRAME_CANCEL) {
+            out->ids[out->count++] = dure_frame_id(data + at);
+        }
+        at += whole;
+    }
+}
+
+static bool is_given_up(const given_up *all, const dure_frame *frame)
+{
+    for (uint32_t i = 0; frame->kind == DURE_FRAME_REQUEST && i < all->count; i++) {
+        if (all->ids[i] == frame->id) {
+            return true;
+        }
+    }
+    return false;
+}
+
 dure_err dure_link_conn_on_recv(dure_session *session, const uint8_t *data, size_t len,
                                 size_t *out_consumed)
 {
     dure_link_conn *conn = dure_session_context(session);
     size_t at = 0;
+    given_up cancelled;
+    find_given_up(data, len, &cancelled);
     while (conn != NULL && at < len && conn_is_reading(conn)) {
         const size_t frame_max = conn->state == DURE_LINK_CONN_UP ? DURE_WIRE_LINK_FRAME_MAX
                                                                   : DURE_WIRE_LINK_STRANGER_MAX;
@@ -229,7 +266,9 @@ dure_err dure_link_conn_on_recv(dure_session *session, const uint8_t *data, size
         }
         const dure_slice raw = {data + at, frame_len};
         at += frame_len;
-        if (conn->state == DURE_LINK_CONN_UP) {
+        if (conn->state == DURE_LINK_CONN_UP && is_given_up(&cancelled, &frame)) {
+            conn->links->counters.not_begun++;
+        } else if (conn->state == DURE_LINK_CONN_UP) {
             conn_on_link_frame(conn, &frame);
         } else {
             conn_on_hello_frame(conn, &frame, raw);

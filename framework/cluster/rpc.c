@@ -382,6 +382,7 @@ void dure_rpc_counters_of(const dure_rpc *rpc, dure_rpc_counters *out_counters)
     out_counters->links_slow = links.slow;
     out_counters->overloaded = links.overloaded;
     out_counters->stale_answers = links.stale_answers;
+    out_counters->not_begun += links.not_begun;
     out_counters->parts_sent = links.parts_sent;
     out_counters->parts_heard = links.parts_heard;
     out_counters->bodies_dropped = links.bodies_dropped;

@@ -14,6 +14,7 @@
 
 #define FRAME_LENGTH_BYTES 5 /* the length counts what follows it */
 #define FRAME_KIND_AT      6
+#define FRAME_ID_AT        8
 #define FRAME_LEFT_AT      18
 #define FRAME_META_AT      31   /* where the meta map starts */
 #define FRAME_META_KEY_MAX 0x7f /* keys are positive fixints */
@@ -143,6 +144,11 @@ size_t dure_frame_whole_bytes(const uint8_t *data)
 dure_frame_kind dure_frame_kind_of(const uint8_t *whole)
 {
     return (dure_frame_kind)whole[FRAME_KIND_AT];
+}
+
+uint32_t dure_frame_id(const uint8_t *whole)
+{
+    return (uint32_t)frame_load(whole + FRAME_ID_AT, 4);
 }
 
 uint32_t dure_frame_left_ms(const uint8_t *whole)

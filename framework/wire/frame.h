@@ -66,8 +66,9 @@ DURE_CHECKED dure_err dure_frame_split(dure_slice whole, dure_frame *out_frame);
 /* The length of the whole frame at whose start data points, from its first five bytes. */
 size_t dure_frame_whole_bytes(const uint8_t *data);
 
-/* Kind and milliseconds left of a whole frame that was checked or written here. */
+/* Kind, id and milliseconds left, as they stand in a header of 32 bytes, checked or not. */
 dure_frame_kind dure_frame_kind_of(const uint8_t *whole);
+uint32_t dure_frame_id(const uint8_t *whole);
 uint32_t dure_frame_left_ms(const uint8_t *whole);
 
 /* Writes the milliseconds left of such a frame anew. */

@@ -437,6 +437,20 @@ static void what_is_cancelled_in_the_queue_is_not_begun(void)
     test_cluster_fini(&p.cluster);
 }
 
+static void a_request_that_comes_with_its_cancel_is_not_begun(void)
+{
+    pair p;
+    test_call call;
+    pair_init(&p, NULL);
+    const dure_call_id id = test_call_node(p.game, "db-1", METHOD_TALLY, 0, &call);
+    dure_rpc_cancel(p.game->rpc, id); /* both leave together */
+    test_run(&p.cluster, 100);
+    check_ended(&call, DURE_ERR_CANCELLED);
+    DURE_CHECK_EQ(p.db->runs, 0);
+    DURE_CHECK_EQ(counters_of(p.db).not_begun, 1);
+    test_cluster_fini(&p.cluster);
+}
+
 static void the_time_left_is_counted_while_a_request_waits_to_be_sent(void)
 {
     enum { NOTES = 220, BODY = 32000 };
@@ -507,5 +521,6 @@ DURE_SUITE(cluster_retry, DURE_TEST(an_idempotent_call_is_made_again_after_a_los
            DURE_TEST(two_calls_of_one_key_get_one_answer),
            DURE_TEST(what_was_asked_for_a_request_is_cancelled_with_it),
            DURE_TEST(what_is_cancelled_in_the_queue_is_not_begun),
+           DURE_TEST(a_request_that_comes_with_its_cancel_is_not_begun),
            DURE_TEST(the_time_left_is_counted_while_a_request_waits_to_be_sent),
            DURE_TEST(answers_behind_a_goaway_are_counted_apart));

@@ -80,4 +80,29 @@ static void a_gift_is_made_again_by_the_nodes_and_takes_effect_once(void)
     DURE_CHECK_EQ(dure_harness_run(&config, give_all, NULL), 0);
 }
 
-DURE_SUITE(faults_calls, DURE_TEST(a_gift_is_made_again_by_the_nodes_and_takes_effect_once));
+/* db is held for longer than the gift may take, and hears of both its beginning and its end at
+ * once. */
+static void give_too_late(dure_harness *h, void *ctx)
+{
+    (void)ctx;
+    dure_harness_client *bob = dure_harness_login(h, "gateway-1", "bob");
+    dure_harness_client *ada = dure_harness_login(h, "gateway-1", "ada");
+    dure_harness_call_until_ok(ada, "whoami", "[]", 5000);
+    hold(h);
+    dure_harness_expect_error(ada, "give", "[\"bob\", \"gold\", 5]", "DEADLINE");
+    /* Its answer comes behind the cancel, on the link between gateway and game. */
+    dure_harness_call_until_ok(ada, "whoami", "[]", 5000);
+    let_go(h);
+    dure_harness_wait_counter(h, "db-1", "links.not_begun", 1, 5000);
+    dure_harness_expect(ada, "inventory", "[]", "{\"gold\":100}");
+    dure_harness_expect(bob, "inventory", "[]", "{\"gold\":100}");
+}
+
+static void what_its_caller_gave_up_during_a_pause_is_not_begun(void)
+{
+    const dure_harness_config config = {.json = CLUSTER_OF_THREE("\"call_deadline_ms\": 1000,")};
+    DURE_CHECK_EQ(dure_harness_run(&config, give_too_late, NULL), 0);
+}
+
+DURE_SUITE(faults_calls, DURE_TEST(a_gift_is_made_again_by_the_nodes_and_takes_effect_once),
+           DURE_TEST(what_its_caller_gave_up_during_a_pause_is_not_begun));
