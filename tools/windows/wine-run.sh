@@ -8,6 +8,8 @@ if [ -z "${WINEPREFIX:-}" ]; then
 fi
 export WINEPREFIX
 export WINEDEBUG="${WINEDEBUG:--all}"
+# Wine reads the names of files as the locale says, and ours are UTF-8.
+export LC_ALL=C.UTF-8
 unset DISPLAY
 for wine in /usr/lib/wine/wine64 wine64 wine; do
     if command -v "$wine" >/dev/null; then

@@ -15,6 +15,8 @@ TEXT
 
 export WINEPREFIX=${WINEPREFIX:-$(cd "$(dirname "$0")/../.." && pwd)/build/wine}
 export WINEDEBUG=-all
+# Wine reads the names of files as the locale says, and ours are UTF-8.
+export LC_ALL=C.UTF-8
 unset DISPLAY
 
 wine=/usr/lib/wine/wine64
