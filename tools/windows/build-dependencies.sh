@@ -12,11 +12,11 @@ usage: tools/windows/build-dependencies.sh [--fresh] [--into FOLDER]
 
   --fresh         build all again, from the newest sources that Debian has
   --into FOLDER   where headers and libraries go; default: $DURE_WINDOWS_DEPENDENCIES,
-                  or build/windows-dependencies
+                  or dure/windows in $XDG_CACHE_HOME, which all clones of one user share
 TEXT
 }
 
-prefix=${DURE_WINDOWS_DEPENDENCIES:-$root/build/windows-dependencies}
+prefix=${DURE_WINDOWS_DEPENDENCIES:-${XDG_CACHE_HOME:-$HOME/.cache}/dure/windows}
 fresh=no
 while [ $# -gt 0 ]; do
     case "$1" in
