@@ -128,9 +128,13 @@ static void on_status(dure_request *request, const node_status_params *in, void 
 
 static void on_stop(dure_request *request, const node_stop_params *in, void *state)
 {
+    dure_node *node = state;
     (void)in;
     node_reply_stop(request, true);
-    dure_node_stop(state);
+    if (node->exit_code == DURE_EXIT_RESTART) {
+        node->exit_code = DURE_EXIT_OK; /* it is not to come back after all */
+    }
+    dure_node_stop(node);
 }
 
 static void on_restart(dure_request *request, const node_restart_params *in, void *state)
@@ -141,6 +145,10 @@ static void on_restart(dure_request *request, const node_restart_params *in, voi
         dure_request_fail(
             request, DURE_ERR_REFUSED,
             "neither `dure up` nor systemd runs this node: nobody would start it again");
+        return;
+    }
+    if (node->state != NODE_RUNNING && node->exit_code != DURE_EXIT_RESTART) {
+        dure_request_fail(request, DURE_ERR_REFUSED, "the node was asked to stop before");
         return;
     }
     node_reply_restart(request, true);

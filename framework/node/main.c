@@ -51,7 +51,8 @@ static void main_help(FILE *out, const char *program, const dure_role *role)
         "  --log-format FORMAT  logfmt or json (default: logfmt on a terminal, else json)\n"
         "\n"
         "Environment: DURE_SET, DURE_BACKEND (auto, uring, epoll), DURE_SECRET,\n"
-        "DURE_LOG_FORMAT. Exit codes: 0 good, 1 failed, 2 usage, 78 configuration.\n",
+        "DURE_LOG_FORMAT. Exit codes: 0 good, 1 failed, 2 usage, 75 to be started again (`dure\n"
+        "restart`), 78 configuration.\n",
         program, role->name);
 }
 

@@ -26,8 +26,8 @@ bool dure_process_is_running(uint64_t pid);
 
 /*
  * Whether somebody starts this process again when it ends: `dure up` (DURE_SUPERVISED in the
- * environment) or systemd (INVOCATION_ID, systemd.exec(5)). Thread: start-up, or any where nothing
- * changes the environment.
+ * environment) or systemd 248 and later (SYSTEMD_EXEC_PID is ours, systemd.exec(5)). Thread:
+ * start-up, or any where nothing changes the environment.
  */
 bool dure_process_is_supervised(void);
 

@@ -42,8 +42,11 @@ bool dure_process_is_running(uint64_t pid)
 
 bool dure_process_is_supervised(void)
 {
-    /* Safe, since nothing here changes the environment. NOLINTNEXTLINE(concurrency-mt-unsafe) */
-    return getenv("DURE_SUPERVISED") != NULL || getenv("INVOCATION_ID") != NULL;
+    /* Safe, since nothing here changes the environment. NOLINTBEGIN(concurrency-mt-unsafe) */
+    const char *systemd_child = getenv("SYSTEMD_EXEC_PID"); /* what a service starts inherits it */
+    return getenv("DURE_SUPERVISED") != NULL ||
+           (systemd_child != NULL && strtoull(systemd_child, NULL, 10) == dure_process_id());
+    /* NOLINTEND(concurrency-mt-unsafe) */
 }
 
 bool dure_process_has_terminal(void)
