@@ -93,7 +93,7 @@ bool cluster_parse(cluster_options *options, int argc, char **argv, int argument
                                           {"role", required_argument, NULL, 'r'},
                                           {NULL, 0, NULL, 0}};
     int option;
-    options->timeout_ms = CLUSTER_TIMEOUT_MS;
+    options->timeout_ms = options->timeout_ms == 0 ? CLUSTER_TIMEOUT_MS : options->timeout_ms;
     opterr = 0;
     while ((option = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
         if (!parse_option(options, option, out_exit)) {
@@ -159,4 +159,10 @@ dure_err cluster_open_admin(const dure_registry *registry, const char *node_id,
 {
     return dure_admin_open(dure_registry_data(registry), node_id, CLUSTER_TIMEOUT_MS, out_place,
                            out_client);
+}
+
+uint32_t cluster_stop_ms(const dure_registry *registry)
+{
+    const dure_registry_settings *settings = dure_registry_settings_of(registry);
+    return settings->drain_ms + settings->drain_clients_ms;
 }

@@ -30,7 +30,7 @@ typedef struct cluster_options {
     const char *login;
     const char *node_id;
     const char *role;
-    uint32_t timeout_ms;
+    uint32_t timeout_ms; /* set before cluster_parse where it is not CLUSTER_TIMEOUT_MS */
 } cluster_options;
 
 /*
@@ -58,7 +58,11 @@ int cluster_load(const cluster_options *options, dure_registry **out_registry);
 DURE_CHECKED dure_err cluster_open_admin(const dure_registry *registry, const char *node_id,
                                          dure_admin_place *out_place, dure_rpc_client **out_client);
 
+/* How long the nodes' graceful stop may take by drain_clients_ms and drain_ms. */
+uint32_t cluster_stop_ms(const dure_registry *registry);
+
 #define CLUSTER_TIMEOUT_MS     5000u
 #define CLUSTER_TIMEOUT_MAX_MS 86400000u /* a day */
+#define CLUSTER_END_MS         20000u /* room for the end of a process behind its graceful stop */
 
 #endif

@@ -10,17 +10,15 @@
 #include "tools/dure/cluster_file.h"
 #include "tools/dure/commands.h"
 
-#define DOWN_WAIT_MS 60000u /* drain_clients_ms and drain_ms, with room */
-
 static const char down_help[] =
     "usage: dure down FILE [--json] [--set PATH=VALUE]...\n"
     "\n"
     "Stops every node of FILE on this machine and waits for its end. A node that does not run is\n"
     "no failure. Exit codes: 0 all have stopped, 1 some have not, 2 usage, 78 configuration.\n";
 
-static bool wait_for_end(uint64_t pid)
+static bool wait_for_end(uint64_t pid, uint32_t wait_ms)
 {
-    for (uint32_t waited = 0; waited < DOWN_WAIT_MS; waited += 20) {
+    for (uint32_t waited = 0; waited < wait_ms; waited += 20) {
         if (!dure_process_is_running(pid)) {
             return true;
         }
@@ -44,7 +42,8 @@ static const char *stop_node(const dure_registry *registry, const char *id, bool
         err = dure_admin_call(client, "stop", CLUSTER_TIMEOUT_MS, &answer);
         dure_rpc_client_destroy(client);
     }
-    *out_good = err == DURE_OK && wait_for_end(admin.pid);
+    *out_good =
+        err == DURE_OK && wait_for_end(admin.pid, cluster_stop_ms(registry) + CLUSTER_END_MS);
     return *out_good ? "stopped" : err == DURE_OK ? "still running" : dure_err_text(err);
 }
 

@@ -4,9 +4,10 @@
  */
 #include <stdio.h>
 
-#include "net/address.h"
+#include "base/mem.h"
 #include "tools/dure/commands.h"
 #include "tools/dure/supervisor.h"
+#include "tools/dure/this_host.h"
 
 static const char up_help[] =
     "usage: dure up FILE [--set PATH=VALUE]...\n"
@@ -16,36 +17,18 @@ static const char up_help[] =
     "order of the file; a second Ctrl-C at once. Exit codes: 0 good, 1 a node failed, 2 usage,\n"
     "78 configuration.\n";
 
-/* Whether the address is one of this machine: then a socket can be bound to it. */
-static bool is_ours(dure_iocp_core *core, const dure_registry_node *node)
-{
-    dure_net_address address;
-    dure_iocp_socket *socket = NULL;
-    if (dure_net_address_from_ip(node->bind, 0, &address) != DURE_OK ||
-        dure_iocp_socket_open(core, address.family, &socket) != DURE_OK) {
-        return false;
-    }
-    bool is_bound = dure_iocp_socket_bind(socket, &address) == DURE_OK;
-    dure_iocp_socket_close(socket);
-    return is_bound;
-}
-
 static dure_err add_nodes(const dure_registry *registry, supervisor *s, size_t *out_count)
 {
-    dure_iocp_core_config config;
-    dure_iocp_core *core = NULL;
-    dure_iocp_core_config_init(&config);
-    config.backend = DURE_BACKEND_LIGHT;
-    config.recycling = DURE_RECYCLING_OFF;
-    dure_err err = dure_iocp_core_create(&config, &core);
-    for (size_t i = 0; i < dure_registry_node_count(registry) && err == DURE_OK; i++) {
-        const dure_registry_node *node = dure_registry_node_at(registry, i);
-        if (is_ours(core, node)) {
-            err = supervisor_add(s, node);
+    size_t count = dure_registry_node_count(registry);
+    bool *is_here = dure_mem_alloc_array(count, sizeof *is_here);
+    dure_err err = is_here == NULL ? DURE_ERR_NO_MEMORY : this_host_find(registry, is_here);
+    for (size_t i = 0; i < count && err == DURE_OK; i++) {
+        if (is_here[i]) {
+            err = supervisor_add(s, dure_registry_node_at(registry, i));
             (*out_count)++;
         }
     }
-    dure_iocp_core_destroy(core);
+    dure_mem_free(is_here);
     return err;
 }
 

@@ -11,15 +11,14 @@
 #include "iocp/system.h"
 #include "node/exit_codes.h"
 
-#define CHILDREN_MAX       4096u
-#define LINE_BYTES_MAX     8192u
-#define LOOP_MS            100u
-#define RESTART_FIRST_MS   250u
-#define RESTART_MAX_MS     15000u
-#define RESTART_STEADY_MS  10000u /* one that ran so long starts afresh */
-#define STOP_ASK_AGAIN_MS  500u   /* over the admin port, which may not be open yet */
-#define STOP_KILL_AFTER_MS 60000u /* longer than drain_clients_ms and drain_ms by default */
-#define STARTED_MS         3000u  /* one that ran so long had started */
+#define CHILDREN_MAX      4096u
+#define LINE_BYTES_MAX    8192u
+#define LOOP_MS           100u
+#define RESTART_FIRST_MS  250u
+#define RESTART_MAX_MS    15000u
+#define RESTART_STEADY_MS 10000u /* one that ran so long starts afresh */
+#define STOP_ASK_AGAIN_MS 500u   /* over the admin port, which may not be open yet */
+#define STARTED_MS        3000u  /* one that ran so long had started */
 
 /* A node that is to be up. */
 typedef struct keeper {
@@ -215,7 +214,8 @@ static void keeper_plan_restart(keeper *k, uint64_t now)
 static void keeper_ended(supervisor *s, keeper *k, const child_end *end)
 {
     uint64_t now = clock_ms();
-    bool is_good = end->is_exit && end->number == DURE_EXIT_OK;
+    bool was_asked = end->is_exit && end->number == DURE_EXIT_RESTART;
+    bool is_good = was_asked || (end->is_exit && end->number == DURE_EXIT_OK);
     keeper_read(k);
     keeper_flush_line(k);
     keeper_say_end(k, end);
@@ -226,9 +226,11 @@ static void keeper_ended(supervisor *s, keeper *k, const child_end *end)
         return;
     }
     k->has_started = k->has_started || now - k->started_ms >= STARTED_MS;
-    if (end->is_exit && end->number == DURE_EXIT_RESTART) {
-        k->pause_ms = 0; /* it was asked to: no crash */
+    if (was_asked) { /* no crash, and whoever could be asked had started */
+        k->has_started = true;
+        k->pause_ms = 0;
         k->restart_at_ms = now;
+        (void)fprintf(stderr, "%-12s | -- starts again, as it was asked to\n", k->id);
         return;
     }
     if (is_final(k, end)) {
@@ -285,7 +287,8 @@ static void stop_one(supervisor *s, const keeper *k)
         bool has_heard = ask_to_stop(s->registry, k->id, k->process);
         s->ask_at_ms = has_heard ? 0 : clock_ms() + STOP_ASK_AGAIN_MS;
     }
-    if (child_group_stops(s->group) > 1 || now - s->stop_since_ms > STOP_KILL_AFTER_MS) {
+    if (child_group_stops(s->group) > 1 ||
+        now - s->stop_since_ms > cluster_stop_ms(s->registry) + CLUSTER_END_MS) {
         child_kill(k->process);
         s->exit_code = DURE_EXIT_FAILED;
     }

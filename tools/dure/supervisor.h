@@ -35,10 +35,11 @@ DURE_CHECKED dure_err supervisor_add(supervisor *s, const dure_registry_node *no
 
 /*
  * Starts all, restarts what crashes (after 0.25 s, doubling to 15 s while it keeps crashing; a node
- * whose first start fails, or that ends with 0, 2 or 78, is not started again), until SIGINT or
- * SIGTERM; then stops all gracefully (SIGTERM, or `stop` over the admin port where there are no
- * signals; in the order of adding; killed after 60 s, or at a second signal). Returns the exit
- * code: 0, or 1 when a node gave up or had to be killed. Thread: the creator's.
+ * whose first start fails, or that ends with 0, 2 or 78, is not started again) and what ends with
+ * DURE_EXIT_RESTART (at once: it was asked to), until SIGINT or SIGTERM; then stops all gracefully
+ * (SIGTERM, or `stop` over the admin port where there are no signals; in the order of adding;
+ * killed CLUSTER_END_MS behind cluster_stop_ms, or at a second signal). Returns the exit code: 0,
+ * or 1 when a node gave up or had to be killed. Thread: the creator's.
  */
 int supervisor_run(supervisor *s);
 
