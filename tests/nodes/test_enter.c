@@ -205,7 +205,7 @@ static void an_enter_that_db_has_done_is_not_refused(void)
     int failures = 0;
     sim_open(&sim);
     for (size_t nth = 1; nth <= ALLOCATIONS_MAX; nth++) {
-        char name[16];
+        char name[24];
         heard enter;
         (void)snprintf(name, sizeof name, "player-%u", (unsigned)nth);
         enter_arena(&sim, name, &enter);
@@ -224,7 +224,7 @@ static void an_enter_whose_link_to_db_breaks_is_told_as_it_is(void)
     int failures = 0;
     sim_open(&sim);
     for (int steps = 0; steps < STEPS_MAX; steps++) {
-        char name[16];
+        char name[24];
         heard enter;
         (void)snprintf(name, sizeof name, "player-%d", steps);
         enter_arena(&sim, name, &enter);
