@@ -5,6 +5,8 @@ for their node instead of failing, clients are told to go, and nothing acknowled
 
 usage: test_drain.py BIN_FOLDER [LAUNCHER...]"""
 
+import json
+import signal
 import sys
 import threading
 import time
@@ -135,7 +137,42 @@ def clients_of_a_gateway_are_told_to_go(cluster):
     check("at the other", [client.call("whoami")["player"] for client in elsewhere], ["p%d" % i for i in range(PLAYERS)])
 
 
+def a_second_signal_ends_at_once(cluster):
+    client = cluster.login("giver")
+    cluster.login("taker", "gateway-2")
+    answers = []
+
+    def give():
+        try:
+            answers.append(client.call("give", "taker", "gold", 1, "k"))
+        except (EOFError, OSError):
+            answers.append("no answer")
+
+    cluster.pause("db-1")
+    caller = threading.Thread(target=give)
+    try:
+        caller.start()
+        until_true("the gift is on its way", lambda: outstanding(cluster, "gateway-1") > 0)
+        cluster.signal("gateway-1", signal.SIGTERM)
+        until_true("it drains", lambda: cluster.log_count("NODE_STOPPING", "gateway-1") == 1)
+        check("waits for its answer", cluster.processes["gateway-1"].poll(), None)
+        since = time.monotonic()
+        cluster.signal("gateway-1", signal.SIGINT)
+        check("exit code", cluster.processes["gateway-1"].wait(20), 130)
+        assert time.monotonic() - since < 1, time.monotonic() - since
+    finally:
+        cluster.go_on("db-1")
+    caller.join(10)
+    check("the gift", answers, ["no answer"])
+    cluster.start("gateway-1")
+    check("served again", cluster.login("giver").call("whoami")["player"], "giver")
+
+
+def outstanding(cluster, node):
+    return json.loads(cluster.dure("call", "status", "--node", node).stdout)["outstanding"]
+
+
 if __name__ == "__main__":
     sys.exit(two_gateways.run(
         [idle_nodes_stop_at_once, players_wait_for_their_game_node, gifts_are_given_once_while_db_restarts,
-         clients_of_a_gateway_are_told_to_go], sys.argv[1], sys.argv[2:]))
+         clients_of_a_gateway_are_told_to_go, a_second_signal_ends_at_once], sys.argv[1], sys.argv[2:]))
