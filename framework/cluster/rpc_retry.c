@@ -179,6 +179,19 @@ static dure_err find_peer(dure_call *call, dure_rpc_peer **out_peer)
     return dure_rpc_peer_is_up(*out_peer) ? DURE_OK : DURE_ERR_DOWN;
 }
 
+/* The process that was asked first is gone, or was never reached. */
+static dure_err key_for_another(dure_call *call, bool needs_the_same)
+{
+    if (needs_the_same) {
+        dure_rpc_retry_forget(call); /* it alone knew */
+        return DURE_ERR_OUTCOME_UNKNOWN;
+    }
+    if (!call->is_key_given || call->is_safe) {
+        call->key.callee = 0;
+    }
+    return DURE_OK;
+}
+
 void dure_rpc_retry_now(dure_deadline *deadline)
 {
     dure_call *call = DURE_CONTAINER_OF(deadline, dure_call, backoff);
@@ -187,16 +200,12 @@ void dure_rpc_retry_now(dure_deadline *deadline)
     const uint32_t left_ms = dure_deadline_left_ms(&rpc->deadlines, &call->deadline);
     dure_list_remove(&call->node);
     const bool needs_the_same = call->may_have_run && !call->is_idempotent && !call->is_safe;
-    if (!call->may_have_run && !call->is_key_given) {
-        call->key.callee = 0;
-    }
     if (needs_the_same) {
         call->role = NULL;
     }
     dure_err err = left_ms == 0 ? DURE_ERR_DEADLINE : find_peer(call, &peer);
-    if (err == DURE_OK && needs_the_same && !asks_the_same(call, peer)) {
-        dure_rpc_retry_forget(call); /* the process that knew the key is gone */
-        err = DURE_ERR_OUTCOME_UNKNOWN;
+    if (err == DURE_OK && call->key.number != 0 && !asks_the_same(call, peer)) {
+        err = key_for_another(call, needs_the_same);
     }
     if (err == DURE_OK) {
         err = dure_rpc_pack_body(rpc, (dure_slice){call->again.data, call->again.len});

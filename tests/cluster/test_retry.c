@@ -300,6 +300,23 @@ static void another_process_is_not_asked_under_a_key(void)
     test_cluster_fini(&p.cluster);
 }
 
+static void another_process_is_asked_where_it_keeps_the_key_too(void)
+{
+    pair p;
+    test_call call;
+    const dure_call_options options = {.method_flags = DURE_METHOD_KEYED, .retry = DURE_RETRY_SAFE};
+    pair_init(&p, NULL);
+    p.db->tally_holds = true;
+    test_call_with(p.game, "db-1", METHOD_TALLY, &options, &call);
+    test_run(&p.cluster, 10);
+    test_node_stop(p.db);
+    p.db = test_node_start(&p.cluster, "db-1", NULL);
+    test_run(&p.cluster, 3000);
+    check_ended(&call, DURE_OK);
+    DURE_CHECK_EQ(p.db->runs, 1);
+    test_cluster_fini(&p.cluster);
+}
+
 static void what_did_not_happen_may_be_tried_under_its_key(void)
 {
     pair p;
@@ -515,6 +532,7 @@ DURE_SUITE(cluster_retry, DURE_TEST(an_idempotent_call_is_made_again_after_a_los
            DURE_TEST(a_keyed_call_joins_the_one_under_way),
            DURE_TEST(a_keyed_call_gets_the_answer_that_was_lost),
            DURE_TEST(another_process_is_not_asked_under_a_key),
+           DURE_TEST(another_process_is_asked_where_it_keeps_the_key_too),
            DURE_TEST(what_did_not_happen_may_be_tried_under_its_key),
            DURE_TEST(a_key_stands_for_one_request_for_two_minutes),
            DURE_TEST(a_node_keeps_to_the_keys_of_its_own_calls),

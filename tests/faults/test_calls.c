@@ -80,6 +80,48 @@ static void a_gift_is_made_again_by_the_nodes_and_takes_effect_once(void)
     DURE_CHECK_EQ(dure_harness_run(&config, give_all, NULL), 0);
 }
 
+/* db has done the gift and dies before it can say so; another process takes its place. */
+static void heal_with_another(dure_harness *h)
+{
+    dure_harness_kill(h, "db-1");
+    heal(h);
+    dure_harness_start(h, "db-1");
+}
+
+static void give_to_another_process(dure_harness *h, void *ctx)
+{
+    dure_harness_answer answer;
+    (void)ctx;
+    dure_harness_client *bob = dure_harness_login(h, "gateway-1", "bob");
+    dure_harness_client *ada = dure_harness_login(h, "gateway-1", "ada");
+    dure_harness_call_until_ok(ada, "whoami", "[]", 5000);
+    /* The key is a row, which the new process finds. */
+    give_during(h, ada, mute, heal_with_another, "[\"bob\", \"gold\", 5, \"once\"]",
+                "{\"balance\":95}");
+    dure_harness_call_until_ok(ada, "inventory", "[]", 5000);
+    /* Without one only the process that is gone could tell. */
+    mute(h);
+    dure_harness_begin(ada, "give", "[\"bob\", \"gold\", 5]");
+    dure_harness_wait_link(h, "game-1", "db-1", false, GONE_MS);
+    heal_with_another(h);
+    dure_harness_finish(ada, ANSWER_MS, &answer);
+    dure_harness_check(h, strcmp(answer.error, "OUTCOME_UNKNOWN") == 0,
+                       answer.json != NULL ? answer.json : "there is no answer");
+    dure_harness_wait_linked(h, 10000);
+    dure_harness_call_until_ok(ada, "inventory", "[]", 5000);
+    dure_harness_expect(ada, "inventory", "[]", "{\"gold\":90}");
+    dure_harness_call_until_ok(bob, "inventory", "[]", 5000);
+    dure_harness_expect(bob, "inventory", "[]", "{\"gold\":110}");
+}
+
+static void another_process_knows_the_keys_that_are_rows(void)
+{
+    const dure_harness_config config = {
+        .json = CLUSTER_OF_THREE("\"heartbeat_ms\": 200, \"peer_timeout_ms\": 1000,"
+                                 " \"call_deadline_ms\": 8000,")};
+    DURE_CHECK_EQ(dure_harness_run(&config, give_to_another_process, NULL), 0);
+}
+
 /* db is held for longer than the gift may take, and hears of both its beginning and its end at
  * once. */
 static void give_too_late(dure_harness *h, void *ctx)
@@ -105,4 +147,5 @@ static void what_its_caller_gave_up_during_a_pause_is_not_begun(void)
 }
 
 DURE_SUITE(faults_calls, DURE_TEST(a_gift_is_made_again_by_the_nodes_and_takes_effect_once),
+           DURE_TEST(another_process_knows_the_keys_that_are_rows),
            DURE_TEST(what_its_caller_gave_up_during_a_pause_is_not_begun));

@@ -60,6 +60,18 @@ class Generator(unittest.TestCase):
                               capture_output=True, text=True, timeout=60)
         self.assertEqual(made.returncode, 0, made.stderr)
 
+    def test_stubs_say_whether_a_call_may_be_made_again(self):
+        answer = self.run_tool(BASE + "method a 10 keyed { }\nmethod b 11 idempotent { }\nmethod c 12 { }\n")
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        with open(os.path.join(self.folder.name, "out", "sample.schema.c")) as file:
+            text = file.read()
+        for method, flags in (("a", "DURE_METHOD_KEYED"), ("b", "DURE_METHOD_IDEMPOTENT"), ("c", None)):
+            stub = text[text.index("dure_err sample_call_%s(" % method):].split("\n}\n")[0]
+            if flags is None:
+                self.assertNotIn("dure_call_options_for", stub)
+            else:
+                self.assertIn("dure_call_options_for(options, %s)" % flags, stub)
+
     def test_the_same_schema_has_the_same_hash(self):
         first, second = self.run_tool(BASE).stdout, self.run_tool(BASE + "// a comment\n").stdout
         self.assertEqual(first, second)
@@ -92,6 +104,7 @@ class Generator(unittest.TestCase):
     def test_mistakes_are_told_at_their_place(self):
         for text in ("service", "service sample 900\n", BASE + "record Place { 1 a str; }\n",
                      BASE + "record Other { 1 a nothing; }\n", BASE + "record Other { 1 a str; 1 b str; }\n",
+                     BASE + "method other 9 idempotent keyed { }\n", BASE + "notify other 9 keyed { }\n",
                      BASE + "method ask 9 { }\n", BASE + "method other 1 { }\n", BASE + "\x01"):
             with self.subTest(text=text[-40:]):
                 self.refused(text)
