@@ -2,6 +2,7 @@
  *
  * Calls that are made again, request keys on links, and cancelling what has not begun.
  */
+#include "base/mem.h"
 #include "cluster/cluster_support.h"
 #include "cluster/raw_peer.h"
 #include "support/check.h"
@@ -413,6 +414,29 @@ static void two_calls_of_one_key_get_one_answer(void)
     test_cluster_fini(&p.cluster);
 }
 
+/* Every allocation of a keyed call, of its repetition and of its memory fails once. */
+static void without_memory_a_keyed_call_ends_once_and_runs_once(void)
+{
+    for (size_t n = 1; n < 60; n++) {
+        pair p;
+        test_call call = {0};
+        const dure_target target = dure_to_node("db-1");
+        const dure_slice nil = {NULL, 0};
+        pair_init(&p, NULL);
+        dure_mem_fail_nth(n);
+        const dure_err err = dure_rpc_call(p.game->rpc, &target, METHOD_TALLY, &keyed, nil,
+                                           test_on_done, &call, NULL);
+        test_run(&p.cluster, 1);
+        cut_link(p.game->rpc, "db-1");
+        test_run(&p.cluster, 6000);
+        dure_mem_fail_nth(0);
+        DURE_CHECK_EQ(call.count, err == DURE_OK ? 1 : 0);
+        DURE_CHECK(p.db->runs <= 1);
+        DURE_CHECK(call.status != DURE_OK || call.count == 0 || p.db->runs == 1);
+        test_cluster_fini(&p.cluster);
+    }
+}
+
 /* ---- cancelling ---- */
 
 static void what_was_asked_for_a_request_is_cancelled_with_it(void)
@@ -537,6 +561,7 @@ DURE_SUITE(cluster_retry, DURE_TEST(an_idempotent_call_is_made_again_after_a_los
            DURE_TEST(a_key_stands_for_one_request_for_two_minutes),
            DURE_TEST(a_node_keeps_to_the_keys_of_its_own_calls),
            DURE_TEST(two_calls_of_one_key_get_one_answer),
+           DURE_TEST(without_memory_a_keyed_call_ends_once_and_runs_once),
            DURE_TEST(what_was_asked_for_a_request_is_cancelled_with_it),
            DURE_TEST(what_is_cancelled_in_the_queue_is_not_begun),
            DURE_TEST(a_request_that_comes_with_its_cancel_is_not_begun),
