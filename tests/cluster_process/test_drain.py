@@ -159,7 +159,9 @@ def a_second_signal_ends_at_once(cluster):
         since = time.monotonic()
         cluster.signal("gateway-1", signal.SIGINT)
         check("exit code", cluster.processes["gateway-1"].wait(20), 130)
-        assert time.monotonic() - since < 1, time.monotonic() - since
+        seconds = time.monotonic() - since
+        print("ended %.2f s after the second signal" % seconds)
+        assert seconds < 2, seconds  # a thread sanitizer waits for one at its end; the gift would take five
     finally:
         cluster.go_on("db-1")
     caller.join(10)
