@@ -64,6 +64,15 @@ endfunction()
 # and each as a whole may take ten minutes.
 function(dure_more_time_under_wine)
     if(CMAKE_CROSSCOMPILING_EMULATOR)
-        set_tests_properties(${ARGN} PROPERTIES ENVIRONMENT DURE_TEST_SLACK=10 TIMEOUT 600)
+        set_property(TEST ${ARGN} APPEND PROPERTY ENVIRONMENT DURE_TEST_SLACK=10)
+        set_tests_properties(${ARGN} PROPERTIES TIMEOUT 600)
+    endif()
+endfunction()
+
+# dure_kills_under_wine(TEST...): these kill programs, and run one at a time, for Wine's server does not
+# bear two deaths at once.
+function(dure_kills_under_wine)
+    if(CMAKE_CROSSCOMPILING_EMULATOR)
+        set_tests_properties(${ARGN} PROPERTIES RESOURCE_LOCK wine_deaths)
     endif()
 endfunction()

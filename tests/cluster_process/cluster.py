@@ -13,7 +13,7 @@ sys.dont_write_bytecode = True
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tools"))
 sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
-from programs import command_of, stop_gracefully  # noqa: E402
+from programs import command_of, end, kill, stop_gracefully  # noqa: E402
 from rpc_py import SLACK, until_true  # noqa: E402
 
 NODES = {"gateway-1": "dure-gateway", "game-1": "dure-game", "game-2": "dure-game", "db-1": "dure-db"}
@@ -85,8 +85,7 @@ class Cluster:
             env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30 * SLACK)
 
     def kill(self, node):
-        self.processes[node].kill()
-        self.processes[node].wait(10)
+        kill(self.processes[node])
 
     def stop(self, node, timeout=20):
         stop_gracefully(self.processes[node])
@@ -99,8 +98,7 @@ class Cluster:
     def close(self, failed):
         for process in self.processes.values():
             if process.poll() is None:
-                process.kill()
-                process.wait(10)
+                end(process)
         self.log.close()
         if failed:
             print("---- the nodes' log ----")

@@ -12,6 +12,7 @@ import threading
 import time
 
 import two_gateways
+from programs import stop_gracefully
 from rpc_py import RpcError, until_true
 from two_gateways import check, closed_with
 
@@ -153,7 +154,7 @@ def a_second_signal_ends_at_once(cluster):
     try:
         caller.start()
         until_true("the gift is on its way", lambda: outstanding(cluster, "gateway-1") > 0)
-        cluster.signal("gateway-1", signal.SIGTERM)
+        stop_gracefully(cluster.processes["gateway-1"])
         until_true("it drains", lambda: cluster.log_count("NODE_STOPPING", "gateway-1") == 1)
         check("waits for its answer", cluster.processes["gateway-1"].poll(), None)
         since = time.monotonic()

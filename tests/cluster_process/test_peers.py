@@ -12,7 +12,7 @@ import sys
 import time
 
 from cluster import free_ports, run
-from programs import command_of
+from programs import command_of, kill
 from rpc_py import until_true
 
 KILLED_S = 1.0
@@ -37,7 +37,7 @@ def seconds_until_down(cluster, node, action):
 
 
 def killed_is_known_at_once(cluster):
-    seconds = seconds_until_down(cluster, "game-2", lambda process: process.kill())
+    seconds = seconds_until_down(cluster, "game-2", kill)
     print("killed: known to be down after %.2f s" % seconds)
     assert seconds <= KILLED_S, "killed, and known after %.2f s" % seconds
     cluster.processes["game-2"].wait(10)

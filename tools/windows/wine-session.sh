@@ -6,10 +6,11 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: tools/windows/wine-session.sh start|stop
+usage: tools/windows/wine-session.sh start|stop|lives
 
   start   makes the Windows folder at $WINEPREFIX (default build/wine; 700 MB) and boots a session
   stop    ends the session, and every program that still runs in it
+  lives   exits with 0 while the session that start has booted is there
 TEXT
 }
 
@@ -46,6 +47,18 @@ boot() {
     "$wine" winecfg -v win10
 }
 
+# The Wine processes of this folder, whatever session they belong to: their ids and programs.
+processes() {
+    local folder program
+    for folder in /proc/[0-9]*; do
+        program=$(readlink "$folder/exe" 2>/dev/null) || continue
+        if [[ $program == */wine* ]] &&
+            tr '\0' '\n' <"$folder/environ" 2>/dev/null | grep -qxF "WINEPREFIX=$WINEPREFIX"; then
+            echo "${folder#/proc/} $program"
+        fi
+    done
+}
+
 case "${1:-}" in
 start)
     mkdir -p "$WINEPREFIX"
@@ -55,10 +68,20 @@ start)
         echo "Wine does not start, in $WINEPREFIX." >&2
         exit 1
     fi
+    processes | sed -n 's|^\([0-9]*\) .*wineserver.*|\1|p' >"$WINEPREFIX/session"
     echo "A Wine session is up: $version"
     ;;
 stop)
     "$server" -k >/dev/null 2>&1 || true
+    # What a server that failed has left behind hears of no end.
+    for process in $(processes | cut -d ' ' -f 1); do
+        kill -9 "$process" 2>/dev/null || true
+    done
+    rm -f "$WINEPREFIX/session"
+    ;;
+lives)
+    process=$(cat "$WINEPREFIX/session" 2>/dev/null) || exit 1
+    processes | grep "^$process " >/dev/null
     ;;
 -h | --help) usage ;;
 *) usage >&2 && exit 2 ;;
