@@ -12,11 +12,13 @@ usage: tools/windows/build-dependencies.sh [--fresh] [--into FOLDER]
 
   --fresh         build all again, from the newest sources that Debian has
   --into FOLDER   where headers and libraries go; default: $DURE_WINDOWS_DEPENDENCIES,
-                  or dure/windows in $XDG_CACHE_HOME, which all clones of one user share
+                  or dure/windows in the user's cache folder ($XDG_CACHE_HOME, ~/.cache), which
+                  all clones share; in build/ where there is no home
 TEXT
 }
 
-prefix=${DURE_WINDOWS_DEPENDENCIES:-${XDG_CACHE_HOME:-$HOME/.cache}/dure/windows}
+cache=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
+prefix=${DURE_WINDOWS_DEPENDENCIES:-${cache:-$root/build}/dure/windows}
 fresh=no
 while [ $# -gt 0 ]; do
     case "$1" in
