@@ -169,6 +169,9 @@ static dure_err parse_to(const char *text, dure_net_address *out_address)
     }
     memcpy(host, text, (size_t)(colon - text));
     host[colon - text] = '\0';
+    if (strcmp(host, "localhost") == 0) {
+        return dure_net_address_from_ip("127.0.0.1", (uint16_t)port, out_address); /* RFC 6761 */
+    }
     return dure_net_lookup(host, (uint16_t)port, out_address, 1, &found);
 }
 
