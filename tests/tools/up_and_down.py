@@ -8,6 +8,7 @@ stopping ends all of them, and none outlives the command that started it.
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 
@@ -58,14 +59,17 @@ def system_pids(cluster, node):
     return found
 
 
+def is_wine():
+    return command_of(os.path.join(BIN, "dure"))[0] == WINE_RUN
+
+
 def crash(cluster, node):
     if os.name == "nt":
         os.kill(pid_of(cluster, node), 3)  # there that is TerminateProcess with this exit code
         return
     # One that is killed under Wine looks to its parent as if it had ended well.
-    is_wine = command_of(os.path.join(BIN, "dure"))[0] == WINE_RUN
     (pid,) = system_pids(cluster, node)
-    os.kill(pid, signal.SIGSEGV if is_wine else signal.SIGKILL)
+    os.kill(pid, signal.SIGSEGV if is_wine() else signal.SIGKILL)
 
 
 def end_of(process):
@@ -120,6 +124,33 @@ def nodes_die_with_the_command(cluster):
     assert end_of(process) == 0
 
 
+def a_node_that_cannot_start_is_given_up(cluster):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", cluster.client_port))
+        taken.listen(1)
+        process = start(cluster, "up", cluster.config)
+        until_true("gateway-1 ends", lambda: lines(cluster, "gateway-1", "-- ended with exit code 1"), 20)
+        until_true("the others are up", lambda: pid_of(cluster, "game-1") and pid_of(cluster, "db-1"), 20)
+    stop_gracefully(process)
+    assert end_of(process) == 1, "it tells that one failed"
+    assert lines(cluster, "gateway-1", "will be started again") == 0
+    assert lines(cluster, "db-1", "-- ended with exit code 0") == 1
+
+
+def a_second_ctrl_c_waits_for_nobody(cluster):
+    process = up(cluster)
+    (hanging,) = system_pids(cluster, "gateway-1")
+    os.kill(hanging, signal.SIGSTOP)
+    stop_gracefully(process)
+    try:
+        process.wait(1)
+        raise AssertionError("it did not wait for the node that hangs")
+    except subprocess.TimeoutExpired:
+        stop_gracefully(process)
+    assert process.wait(10 * SLACK) in (1, 130)
+    until_true("no node is left", lambda: not any(system_pids(cluster, node) for node in NODES), 10)
+
+
 def node_runs_one_in_the_foreground(cluster):
     process = start(cluster, "node", cluster.config, "db-1")
     until_true("db-1 is up", lambda: cluster.dure("call", "status", "--node", "db-1").returncode == 0, 20)
@@ -130,8 +161,14 @@ def node_runs_one_in_the_foreground(cluster):
     assert end_of(start(cluster, "node", cluster.config, "no-such-node")) == 78
 
 
-for story in (a_node_that_crashes_is_started_again, ctrl_c_stops_all_in_their_order, nodes_die_with_the_command,
-              node_runs_one_in_the_foreground):
+STORIES = [a_node_that_crashes_is_started_again, ctrl_c_stops_all_in_their_order, a_node_that_cannot_start_is_given_up,
+           node_runs_one_in_the_foreground]
+if not is_wine():
+    STORIES.append(nodes_die_with_the_command)  # Wine's server does not bear that many deaths at once
+if not is_wine() and os.name != "nt":
+    STORIES.append(a_second_ctrl_c_waits_for_nobody)  # with SIGSTOP, which can hold up all of a Wine session
+
+for story in STORIES:
     cluster = Cluster(BIN)
     failed = True
     try:

@@ -17,7 +17,8 @@
 #define RESTART_FIRST_MS  250u
 #define RESTART_MAX_MS    15000u
 #define RESTART_STEADY_MS 10000u /* one that ran so long starts afresh */
-#define STOP_ASK_AGAIN_MS 500u   /* over the admin port, which may not be open yet */
+#define STOP_ASK_MS       1000u  /* over the admin port; meanwhile nobody reads what nodes write */
+#define STOP_ASK_AGAIN_MS 500u   /* the port may not be open yet */
 #define STARTED_MS        3000u  /* one that ran so long had started */
 
 /* A node that is to be up. */
@@ -74,13 +75,12 @@ static bool ask_by_admin(const dure_registry *registry, const char *id, uint64_t
     dure_admin_place place;
     dure_rpc_client *client = NULL;
     dure_rpc_answer answer;
-    dure_err err =
-        dure_admin_open(dure_registry_data(registry), id, CLUSTER_TIMEOUT_MS, &place, &client);
+    dure_err err = dure_admin_open(dure_registry_data(registry), id, STOP_ASK_MS, &place, &client);
     if (err != DURE_OK) {
         return false;
     }
     /* Another process of the same id may have left the file. */
-    err = place.pid == pid ? dure_admin_call(client, "stop", CLUSTER_TIMEOUT_MS, &answer)
+    err = place.pid == pid ? dure_admin_call(client, "stop", STOP_ASK_MS, &answer)
                            : DURE_ERR_NOT_FOUND;
     dure_rpc_client_destroy(client);
     return err == DURE_OK;
