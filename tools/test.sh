@@ -68,7 +68,7 @@ prepare_windows() {
     tools/windows/build-dependencies.sh || return 1
     if [ "$release_is_built" = no ]; then
         cmake --preset release &&
-            cmake --build --preset release --target dure-gateway dure-game dure-db || return 1
+            cmake --build --preset release --target dure-gateway dure-game dure-db dure-command || return 1
     fi
     export WINEPREFIX=$PWD/build/wine
     trap 'tools/windows/wine-session.sh stop' EXIT

@@ -72,7 +72,9 @@ class Cluster:
         """Whether the nodes whose programs lie there have all their links; one system's dure cannot tell whether
         processes of another one live."""
         answer = self.dure("status", "--json", folder=folder)
-        nodes = [node for node in json.loads(answer.stdout or '{"nodes": [{"id": ""}]}')["nodes"]
+        if answer.returncode not in (0, 1):
+            return False
+        nodes = [node for node in json.loads(answer.stdout)["nodes"]
                  if self.elsewhere.get(node["id"], self.bin) == folder]
         return all(node.get("up") and all(peer["state"] == "UP" for peer in node["status"]["peers"])
                    for node in nodes)
