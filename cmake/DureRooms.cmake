@@ -63,7 +63,8 @@ endfunction()
 function(dure_more_time_under_wine)
     if(CMAKE_CROSSCOMPILING_EMULATOR)
         set_property(TEST ${ARGN} APPEND PROPERTY ENVIRONMENT DURE_TEST_SLACK=10)
-        set_tests_properties(${ARGN} PROPERTIES TIMEOUT 600)
+        # The longest takes half a minute. A test whose Wine server has died waits for its time-out.
+        set_tests_properties(${ARGN} PROPERTIES TIMEOUT 240)
     endif()
 endfunction()
 
