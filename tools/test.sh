@@ -91,7 +91,10 @@ test_preset() {
     fi
     local status=0
     local before=$failed
-    LC_ALL=C ctest --preset "$preset" --parallel "$jobs" 2>&1 | tee "$output" || status=$?
+    # Without its Wine server each test would wait out its time.
+    local stop=()
+    [ "$preset" != windows ] || stop=(--stop-on-failure)
+    LC_ALL=C ctest --preset "$preset" --parallel "$jobs" "${stop[@]}" 2>&1 | tee "$output" || status=$?
     if [ "$preset" = windows ] && ! tools/windows/wine-session.sh lives; then
         # It took the programs of all tests with it, and no result says anything. Once is bad luck.
         echo "Wine's server has ended itself during the tests; they are run once more." >&2
