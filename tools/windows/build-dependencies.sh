@@ -162,16 +162,16 @@ read_source_lists() {
 fetch() {
     local name=$1 version versions
     if [ "$name" = uthash ]; then
-        mkdir -p "$prefix/work/$name/none"
-        dpkg-query -W -f '${Version}\n' uthash-dev >"$prefix/work/$name.version"
+        mkdir -p "$prefix/sources/$name/none"
+        dpkg-query -W -f '${Version}\n' uthash-dev >"$prefix/sources/$name.version"
         return
     fi
     versions=$(apt-cache "${options[@]}" showsrc --only-source "$name" |
         sed -n 's/^Version: //p' | sort -rV | uniq)
     for version in $versions; do
-        rm -rf "$prefix/work/$name" && mkdir -p "$prefix/work/$name"
-        if (cd "$prefix/work/$name" && apt-get "${options[@]}" --only-source source "$name=$version"); then
-            echo "$version" >"$prefix/work/$name.version"
+        rm -rf "$prefix/sources/$name" && mkdir -p "$prefix/sources/$name"
+        if (cd "$prefix/sources/$name" && apt-get "${options[@]}" --only-source source "$name=$version"); then
+            echo "$version" >"$prefix/sources/$name.version"
             return
         fi
         echo "The mirror lacks $name $version; the next older one is tried."
@@ -200,16 +200,16 @@ build() {
         tail -n 30 "$log" | sed 's/^/    /' >&2
         return 1
     fi
-    printf 'version %s\nrecipe %s\n' "$(cat "$prefix/work/$name.version")" "$(recipe "$name")" \
+    printf 'version %s\nrecipe %s\n' "$(cat "$prefix/sources/$name.version")" "$(recipe "$name")" \
         >"$prefix/stamps/$name"
-    echo "$name $(cat "$prefix/work/$name.version"): built in $((SECONDS - begun)) s"
-    rm -rf "$prefix/work/$name" "$prefix/work/$name.version"
+    echo "$name $(cat "$prefix/sources/$name.version"): built in $((SECONDS - begun)) s"
+    rm -rf "$prefix/sources/$name" "$prefix/sources/$name.version"
 }
 
 apt_options
 if [ -n "${DURE_STEP:-}" ]; then
     fetch "$DURE_STEP"
-    cd "$prefix/work/$DURE_STEP"/*/
+    cd "$prefix/sources/$DURE_STEP"/*/
     "build_$DURE_STEP"
     exit 0
 fi
@@ -221,7 +221,7 @@ for tool in "$cc" "$target-ar" apt-get dpkg-source make perl tclsh cmake gcc; do
     fi
 done
 
-mkdir -p "$prefix/stamps" "$prefix/logs" "$prefix/work"
+mkdir -p "$prefix/stamps" "$prefix/logs" "$prefix/sources"
 exec 9>"$prefix/lock"
 flock 9
 
@@ -256,5 +256,5 @@ for name in "${wanted[@]}"; do
     [ -f "$prefix/stamps/$name" ] || failed=$((failed + 1))
 done
 [ "$failed" -eq 0 ] || exit 1
-rm -rf "$prefix/apt" "$prefix/work"
+rm -rf "$prefix/apt" "$prefix/sources"
 echo "The libraries for Windows were built in $((SECONDS - begun)) s, into $prefix."
