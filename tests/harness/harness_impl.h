@@ -25,6 +25,7 @@
 #define HARNESS_CLIENTS_MAX 4096u
 #define HARNESS_START_MS    20000u
 #define HARNESS_STOP_MS     20000u
+#define HARNESS_END_MS      1000u /* for a node to end by itself when the story is over */
 #define HARNESS_CALL_MS     10000u
 #define HARNESS_ADMIN_MS    1000u /* a node that takes longer is asked again */
 #define HARNESS_LOOK_MS     10u   /* between two looks at what is waited for */

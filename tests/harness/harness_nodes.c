@@ -120,17 +120,16 @@ static harness_node *find_process(dure_harness *h, const char *id, const char *w
 }
 
 /* With a signal, or over its admin port where there are none. */
-static dure_err node_ask_process(dure_harness *h, harness_node *node)
+static dure_err node_ask_process(dure_harness *h, harness_node *node, uint32_t ms)
 {
     dure_rpc_answer answer;
     dure_err err = harness_process_ask(node->process);
     if (err != DURE_ERR_UNSUPPORTED) {
         return err;
     }
-    err = dure_admin_open(dure_registry_data(h->registry), node->entry->id, HARNESS_STOP_MS, NULL,
-                          &node->admin);
+    err = dure_admin_open(dure_registry_data(h->registry), node->entry->id, ms, NULL, &node->admin);
     if (err == DURE_OK) {
-        err = dure_admin_call(node->admin, "stop", HARNESS_STOP_MS, &answer);
+        err = dure_admin_call(node->admin, "stop", ms, &answer);
     }
     harness_node_forget_admin(node);
     return err;
@@ -141,7 +140,7 @@ static dure_err node_ask(dure_harness *h, harness_node *node)
 {
     harness_node_forget_admin(node);
     if (node->process != NULL) {
-        return node_ask_process(h, node);
+        return node_ask_process(h, node, HARNESS_STOP_MS);
     }
     harness_thread_stop(node->thread);
     return DURE_OK;
@@ -231,10 +230,25 @@ bool dure_harness_is_running(dure_harness *h, const char *id)
            !node_wait(node, 0, &code);
 }
 
+/* One that cannot end, because it is suspended or its peers are cut off, is killed by whoever
+ * forgets it. Not at once: a server of Wine that has several programs die together dies with them.
+ */
+static void node_end_process(dure_harness *h, harness_node *node)
+{
+    int ignored = 0;
+    if (!harness_process_wait(node->process, 0, &ignored) &&
+        node_ask_process(h, node, HARNESS_END_MS) == DURE_OK) {
+        (void)harness_process_wait(node->process, HARNESS_END_MS, &ignored);
+    }
+}
+
 void harness_node_end(dure_harness *h, harness_node *node)
 {
     int code = 0;
     harness_node_forget_admin(node);
+    if (node->process != NULL) {
+        node_end_process(h, node);
+    }
     if (node->thread != NULL) {
         harness_thread_stop(node->thread);
         if (!harness_thread_wait(node->thread, HARNESS_STOP_MS, &code)) {
