@@ -12,7 +12,8 @@
  * harness/harness.h ([WAY]: to-server or to-client; both without it):
  *
  *   delay MS [WAY]        what comes is passed on so much later
- *   split N [WAY]         at most N bytes at a time, 1 ms apart, so that they arrive apart
+ *   split N [WAY]         at most N bytes at a time, 1 ms apart, so that they arrive apart; what
+ *                         a late timer held up leaves without a pause
  *   merge MS [WAY]        what comes within MS leaves together
  *   slow N [WAY]          at most N bytes a second; the sender is held back
  *   silent [WAY]          nothing is passed on, ends neither; what comes is kept until `heal`

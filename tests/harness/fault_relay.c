@@ -18,7 +18,7 @@
 #define QUEUE_PATIENT  ((size_t)64 * 1024 * 1024) /* while bytes are kept or delayed */
 #define SPLIT_PAUSE_NS UINT64_C(1000000)   /* less, and the receiver reads two pieces as one */
 #define SLOW_STEPS     100u                /* a second of a slow pipe leaves in so many steps */
-#define SLOW_CATCH_UP  UINT64_C(100000000) /* ns that a late timer is made up for */
+#define CATCH_UP_NS    UINT64_C(100000000) /* that a late timer is made up for */
 #define NS_PER_MS      UINT64_C(1000000)
 #define NS_PER_S       UINT64_C(1000000000)
 #define SOCKET_BYTES   65536 /* of a slow pipe's sockets, so that the system keeps no megabytes */
@@ -43,7 +43,8 @@ typedef struct pipe_of {
     size_t queued;
     dure_buf out;
     uint64_t sent_bytes;
-    uint64_t not_before_ns; /* of the next piece */
+    uint64_t due_ns;        /* of the piece that leaves: a late timer sends it after that */
+    uint64_t not_before_ns; /* of the next one */
     uint64_t slow_ns;       /* until when the bytes that left have used the rate up */
     uint64_t timer_due_ns;
     uint64_t ended_ns;
@@ -290,6 +291,7 @@ static void pipe_pump(pipe_of *pipe)
         pipe_wait(pipe, due_ns, now_ns);
         return;
     }
+    pipe->due_ns = due_ns;
     dure_err err = pipe_gather(pipe, now_ns);
     if (err == DURE_OK) {
         dure_iocp_slice slice = {pipe->out.data, pipe->out.len};
@@ -304,12 +306,13 @@ static void pipe_pump(pipe_of *pipe)
 static void pipe_pace(pipe_of *pipe, size_t bytes)
 {
     uint64_t now_ns = dure_iocp_core_now_ns(pipe->relay->relays->core);
+    uint64_t earliest_ns = now_ns > CATCH_UP_NS ? now_ns - CATCH_UP_NS : 0;
     uint64_t rate = pipe->fault->bytes_per_s;
-    pipe->not_before_ns = pipe->fault->split_bytes != 0 ? now_ns + SPLIT_PAUSE_NS : 0;
+    uint64_t due_ns = pipe->due_ns > earliest_ns ? pipe->due_ns : earliest_ns;
+    pipe->not_before_ns = pipe->fault->split_bytes != 0 ? due_ns + SPLIT_PAUSE_NS : 0;
     if (rate == 0) {
         return;
     }
-    uint64_t earliest_ns = now_ns > SLOW_CATCH_UP ? now_ns - SLOW_CATCH_UP : 0;
     pipe->slow_ns = pipe->slow_ns > earliest_ns ? pipe->slow_ns : earliest_ns;
     pipe->slow_ns += bytes * NS_PER_S / rate;
     if (pipe->slow_ns > pipe->not_before_ns) {
