@@ -91,12 +91,9 @@ test_preset() {
     fi
     local status=0
     local before=$failed
-    # Without its Wine server each test would wait out its time.
-    local stop=()
-    [ "$preset" != windows ] || stop=(--stop-on-failure)
-    LC_ALL=C ctest --preset "$preset" --parallel "$jobs" "${stop[@]}" 2>&1 | tee "$output" || status=$?
+    LC_ALL=C ctest --preset "$preset" --parallel "$jobs" 2>&1 | tee "$output" || status=$?
     if [ "$preset" = windows ] && ! tools/windows/wine-session.sh lives; then
-        # It took the programs of all tests with it, and no result says anything. Once is bad luck.
+        # All programs went with it, and no result says anything. Once is bad luck.
         echo "Wine's server has ended itself during the tests; they are run once more." >&2
         tools/windows/wine-session.sh stop
         tools/windows/wine-session.sh start

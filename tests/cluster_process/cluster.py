@@ -60,10 +60,26 @@ class Cluster:
         for node in order:
             self.start(node)
         try:
-            until_true("all nodes up and linked", self.is_linked, 20)
+            until_true("all nodes up and linked", lambda: self.has_come_up(*order), 20)
         except TimeoutError:
             print("The last status:", self.dure("status", "--json"))
             raise
+
+    def up(self):
+        """Has `dure up` start the nodes, and returns its process."""
+        process = subprocess.Popen(
+            [*command_of(os.path.join(self.bin, "dure")), "up", self.config], env=self.environment,
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        self.processes["dure up"] = process
+        until_true("all nodes up and linked", lambda: self.has_come_up("dure up"), 20)
+        return process
+
+    def has_come_up(self, *names):
+        """Whether all nodes are linked; it raises an error when a process of these names has ended."""
+        for name in names:
+            if self.processes[name].poll() is not None:
+                raise RuntimeError("%s ended with %d instead of coming up" % (name, self.processes[name].returncode))
+        return self.is_linked()
 
     def is_linked(self):
         return all(self.are_linked(folder) for folder in {self.bin, *self.elsewhere.values()})

@@ -105,13 +105,6 @@ def restart(cluster, *options):
         " ".join(node["text"] for node in nodes) + answer.stderr
 
 
-def up(cluster):
-    cluster.processes["dure up"] = subprocess.Popen(
-        [*command_of(os.path.join(BIN, "dure")), "up", cluster.config], env=cluster.environment,
-        stdin=subprocess.DEVNULL, stdout=cluster.log, stderr=cluster.log)
-    until_true("all linked", cluster.is_linked, 20)
-
-
 def end(cluster, exit_code=0):
     stop_gracefully(cluster.processes["dure up"])
     check("exit code of dure up", cluster.processes["dure up"].wait(60 * SLACK), exit_code)
@@ -149,7 +142,7 @@ def without_supervisor_nothing_is_stopped(cluster):
 
 
 def a_rolling_restart_loses_nothing(cluster):
-    up(cluster)
+    cluster.up()
     before = pids(cluster)
     taker = cluster.login("taker", "gateway-2")
     start_gold = taker.call("inventory").get("gold", 0)
@@ -198,7 +191,7 @@ def one_that_does_not_come_back_ends_it(cluster):
     text.update({"drain_ms": 1000, "drain_clients_ms": 0})
     with open(cluster.config, "w") as file:
         json.dump(text, file)
-    up(cluster)
+    cluster.up()
     before = pids(cluster)
     broken = program + ".broken"
     os.symlink(shutil.which("false"), broken)
@@ -222,7 +215,7 @@ def one_that_does_not_come_back_ends_it(cluster):
 
 
 def a_stop_wins_over_a_restart(cluster):
-    up(cluster)
+    cluster.up()
     client = cluster.login("giver")
     cluster.login("taker", "gateway-2")
     db = process_of(cluster.data, "db-1")

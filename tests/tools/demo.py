@@ -12,15 +12,12 @@ BIN, ROOT = sys.argv[1:3]
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(ROOT, "tests", "cluster_process"))
 from cluster import run  # noqa: E402
-from programs import command_of, stop_gracefully  # noqa: E402
-from rpc_py import SLACK, until_true  # noqa: E402
+from programs import stop_gracefully  # noqa: E402
+from rpc_py import SLACK  # noqa: E402
 
 
 def demo(cluster):
-    up = subprocess.Popen([*command_of(os.path.join(BIN, "dure")), "up", cluster.config], env=cluster.environment,
-                          stdin=subprocess.DEVNULL, stdout=cluster.log, stderr=cluster.log)
-    cluster.processes["dure up"] = up
-    until_true("all nodes up and linked", cluster.is_linked, 20)
+    up = cluster.up()
     told = subprocess.run([sys.executable, os.path.join(ROOT, "tools", "demo.py"), str(cluster.client_port), cluster.data],
                           capture_output=True, text=True, timeout=60 * SLACK)
     print(told.stdout + told.stderr, end="")

@@ -80,14 +80,8 @@ def lines(cluster, node, text):
     return sum(1 for line in cluster.log_text().splitlines() if line.startswith(f"{node} ") and text in line)
 
 
-def up(cluster):
-    process = start(cluster, "up", cluster.config)
-    until_true("all nodes up and linked", cluster.is_linked, 20)
-    return process
-
-
 def a_node_that_crashes_is_started_again(cluster):
-    process = up(cluster)
+    process = cluster.up()
     before = pid_of(cluster, "game-2")
     crash(cluster, "game-2")
     until_true("game-2 starts again", lambda: pid_of(cluster, "game-2") not in (None, before), 20)
@@ -104,7 +98,7 @@ def a_node_that_crashes_is_started_again(cluster):
 
 
 def ctrl_c_stops_all_in_their_order(cluster):
-    process = up(cluster)
+    process = cluster.up()
     stop_gracefully(process)
     assert end_of(process) == 0
     ends = [line.split()[0] for line in cluster.log_text().splitlines() if "-- ended with exit code 0" in line]
@@ -112,13 +106,13 @@ def ctrl_c_stops_all_in_their_order(cluster):
 
 
 def nodes_die_with_the_command(cluster):
-    process = up(cluster)
+    process = cluster.up()
     pids = {node: pid_of(cluster, node) for node in NODES}
     process.kill()
     process.wait(10)
     until_true("no node answers", lambda: not any(node.get("up") for node in status(cluster).values()), 20)
     # Their folders are free again.
-    process = up(cluster)
+    process = cluster.up()
     assert all(pid_of(cluster, node) != pid for node, pid in pids.items())
     stop_gracefully(process)
     assert end_of(process) == 0
@@ -138,7 +132,7 @@ def a_node_that_cannot_start_is_given_up(cluster):
 
 
 def a_second_ctrl_c_waits_for_nobody(cluster):
-    process = up(cluster)
+    process = cluster.up()
     (hanging,) = system_pids(cluster, "gateway-1")
     os.kill(hanging, signal.SIGSTOP)
     stop_gracefully(process)
