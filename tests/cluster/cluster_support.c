@@ -244,6 +244,15 @@ static bool node_is_closed(void *ctx)
     return ((test_node *)ctx)->is_closed;
 }
 
+void test_pair_init(test_pair *pair, const dure_registry *registry)
+{
+    test_cluster_init(&pair->cluster, NULL);
+    pair->db = test_node_start(&pair->cluster, "db-1", registry);
+    pair->game = test_node_start(&pair->cluster, "game-1", registry);
+    test_run(&pair->cluster, 1000);
+    DURE_REQUIRE(pair->game->up == 1);
+}
+
 void test_node_stop(test_node *node)
 {
     dure_iocp_counters counters;
@@ -312,4 +321,31 @@ dure_call_id test_call_node(test_node *node, const char *to, uint32_t method, ui
 {
     const dure_call_options options = {.deadline_ms = deadline_ms};
     return test_call_with(node, to, method, &options, call);
+}
+
+void test_check_ended(const test_call *call, dure_err status)
+{
+    DURE_CHECK_EQ(call->count, 1);
+    DURE_CHECK_ERR(call->status, status);
+}
+
+void test_check_ends(test_cluster *cluster, const test_call *call, uint32_t ms, dure_err status)
+{
+    test_run(cluster, ms);
+    test_check_ended(call, status);
+}
+
+uint64_t test_number_of(const test_call *call)
+{
+    uint64_t value = 0;
+    dure_cursor cursor = dure_cursor_of(call->body, call->body_len);
+    DURE_CHECK_OK(dure_cursor_u64(&cursor, &value));
+    return value;
+}
+
+dure_rpc_counters test_counters_of(const test_node *node)
+{
+    dure_rpc_counters counters;
+    dure_rpc_counters_of(node->rpc, &counters);
+    return counters;
 }

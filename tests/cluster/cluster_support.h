@@ -54,6 +54,13 @@ typedef struct test_cluster {
     test_node nodes[TEST_NODES_MAX];
 } test_cluster;
 
+/* A cluster of db-1 and game-1. */
+typedef struct test_pair {
+    test_cluster cluster;
+    test_node *db;
+    test_node *game;
+} test_pair;
+
 typedef struct test_call {
     int count;
     dure_err status;
@@ -72,6 +79,8 @@ void test_cluster_fini(test_cluster *cluster);
 /* A node of the cluster's registry, or of another that is given. */
 test_node *test_node_start(test_cluster *cluster, const char *id, const dure_registry *registry);
 void test_node_stop(test_node *node);
+/* Both are linked; registry may be NULL. Ends with test_cluster_fini. */
+void test_pair_init(test_pair *pair, const dure_registry *registry);
 void test_run(test_cluster *cluster, uint32_t ms);
 bool test_log_has(const test_cluster *cluster, const char *text);
 
@@ -86,5 +95,13 @@ dure_call_id test_call_with(test_node *node, const char *to, uint32_t method,
                             const dure_call_options *options, test_call *call);
 dure_call_id test_call_node(test_node *node, const char *to, uint32_t method, uint32_t deadline_ms,
                             test_call *call);
+/* It has ended, once, in that way. */
+void test_check_ended(const test_call *call, dure_err status);
+/* The same, after so long. */
+void test_check_ends(test_cluster *cluster, const test_call *call, uint32_t ms, dure_err status);
+/* The number that tally answered. */
+uint64_t test_number_of(const test_call *call);
+
+dure_rpc_counters test_counters_of(const test_node *node);
 
 #endif

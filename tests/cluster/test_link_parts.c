@@ -61,13 +61,6 @@ static dure_call_id call_large(test_node *node, const char *to, uint32_t method,
     return id;
 }
 
-static dure_rpc_counters counters_of(const test_node *node)
-{
-    dure_rpc_counters counters;
-    dure_rpc_counters_of(node->rpc, &counters);
-    return counters;
-}
-
 static void check_echo(size_t len, uint64_t parts)
 {
     test_cluster cluster;
@@ -81,11 +74,11 @@ static void check_echo(size_t len, uint64_t parts)
     DURE_CHECK_EQ(call.count, 1);
     DURE_CHECK_OK(call.status);
     DURE_CHECK(call.is_same);
-    DURE_CHECK_EQ(counters_of(game).parts_sent, parts);
-    DURE_CHECK_EQ(counters_of(db).parts_heard, parts);
-    DURE_CHECK_EQ(counters_of(game).parts_heard, parts);
-    DURE_CHECK_EQ(counters_of(game).queued_bytes, 0);
-    DURE_CHECK_EQ(counters_of(db).joining_bytes, 0);
+    DURE_CHECK_EQ(test_counters_of(game).parts_sent, parts);
+    DURE_CHECK_EQ(test_counters_of(db).parts_heard, parts);
+    DURE_CHECK_EQ(test_counters_of(game).parts_heard, parts);
+    DURE_CHECK_EQ(test_counters_of(game).queued_bytes, 0);
+    DURE_CHECK_EQ(test_counters_of(db).joining_bytes, 0);
     DURE_CHECK_EQ(game->down, 0);
     test_cluster_fini(&cluster);
     dure_mem_free((void *)(uintptr_t)call.body);
@@ -126,77 +119,68 @@ static bool call_is_over(void *ctx)
 /* No small call waits for more of the large body than a session may hold. */
 static void a_small_call_overtakes_a_large_body(void)
 {
-    test_cluster cluster;
+    test_pair p;
     large_call large = {.body = make_body(LARGEST), .len = LARGEST};
     test_call small;
-    test_cluster_init(&cluster, NULL);
-    test_node *db = test_node_start(&cluster, "db-1", NULL);
-    test_node *game = test_node_start(&cluster, "game-1", NULL);
-    test_run(&cluster, 1000);
-    (void)call_large(game, "db-1", METHOD_ECHO, &large);
+    test_pair_init(&p, NULL);
+    (void)call_large(p.game, "db-1", METHOD_ECHO, &large);
     for (int i = 0; i < SMALL_CALLS; i++) {
-        test_call_node(game, "db-1", METHOD_ECHO, 0, &small);
-        const uint64_t before = counters_of(game).parts_sent;
-        DURE_REQUIRE(dure_sim_run_until(cluster.world, call_is_over, &small, 1000));
+        test_call_node(p.game, "db-1", METHOD_ECHO, 0, &small);
+        const uint64_t before = test_counters_of(p.game).parts_sent;
+        DURE_REQUIRE(dure_sim_run_until(p.cluster.world, call_is_over, &small, 1000));
         DURE_CHECK_OK(small.status);
         /* there and back: what stood before it, and what followed until its answer came */
-        DURE_CHECK(counters_of(game).parts_sent - before <= 2 * PARTS_AHEAD);
+        DURE_CHECK(test_counters_of(p.game).parts_sent - before <= 2 * PARTS_AHEAD);
         DURE_CHECK_EQ(large.count, 0);
     }
-    test_run(&cluster, 3000);
+    test_run(&p.cluster, 3000);
     DURE_CHECK_OK(large.status);
     DURE_CHECK(large.is_same);
-    DURE_CHECK_EQ(db->down, 0);
-    test_cluster_fini(&cluster);
+    DURE_CHECK_EQ(p.db->down, 0);
+    test_cluster_fini(&p.cluster);
     dure_mem_free((void *)(uintptr_t)large.body);
 }
 
 static void a_half_sent_body_is_taken_back(void)
 {
-    test_cluster cluster;
+    test_pair p;
     large_call call = {.body = make_body(LARGEST), .len = LARGEST};
     test_call small;
-    test_cluster_init(&cluster, NULL);
-    test_node *db = test_node_start(&cluster, "db-1", NULL);
-    test_node *game = test_node_start(&cluster, "game-1", NULL);
-    test_run(&cluster, 1000);
-    const dure_call_id id = call_large(game, "db-1", METHOD_ECHO, &call);
-    test_run(&cluster, 1);
-    DURE_CHECK(counters_of(db).joining_bytes == LARGEST);
-    dure_rpc_cancel(game->rpc, id);
-    test_run(&cluster, 100);
+    test_pair_init(&p, NULL);
+    const dure_call_id id = call_large(p.game, "db-1", METHOD_ECHO, &call);
+    test_run(&p.cluster, 1);
+    DURE_CHECK(test_counters_of(p.db).joining_bytes == LARGEST);
+    dure_rpc_cancel(p.game->rpc, id);
+    test_run(&p.cluster, 100);
     DURE_CHECK_EQ(call.count, 1);
     DURE_CHECK_ERR(call.status, DURE_ERR_CANCELLED);
-    DURE_CHECK_EQ(counters_of(game).bodies_dropped, 1);
-    DURE_CHECK(counters_of(game).parts_sent < LARGEST / PART);
-    DURE_CHECK_EQ(counters_of(game).queued_bytes, 0);
-    DURE_CHECK_EQ(counters_of(db).joining_bytes, 0);
-    DURE_CHECK_EQ(counters_of(db).served, 0);
-    test_call_node(game, "db-1", METHOD_ECHO, 0, &small);
-    test_run(&cluster, 100);
+    DURE_CHECK_EQ(test_counters_of(p.game).bodies_dropped, 1);
+    DURE_CHECK(test_counters_of(p.game).parts_sent < LARGEST / PART);
+    DURE_CHECK_EQ(test_counters_of(p.game).queued_bytes, 0);
+    DURE_CHECK_EQ(test_counters_of(p.db).joining_bytes, 0);
+    DURE_CHECK_EQ(test_counters_of(p.db).served, 0);
+    test_call_node(p.game, "db-1", METHOD_ECHO, 0, &small);
+    test_run(&p.cluster, 100);
     DURE_CHECK_OK(small.status);
-    DURE_CHECK_EQ(game->down, 0);
-    test_cluster_fini(&cluster);
+    DURE_CHECK_EQ(p.game->down, 0);
+    test_cluster_fini(&p.cluster);
     dure_mem_free((void *)(uintptr_t)call.body);
 }
 
 static void a_node_that_dies_leaves_nothing_half_joined(void)
 {
-    test_cluster cluster;
+    test_pair p;
     large_call call = {.body = make_body(LARGEST), .len = LARGEST};
-    test_cluster_init(&cluster, NULL);
-    test_node *db = test_node_start(&cluster, "db-1", NULL);
-    test_node *game = test_node_start(&cluster, "game-1", NULL);
-    test_run(&cluster, 1000);
-    (void)call_large(game, "db-1", METHOD_ECHO, &call);
-    test_run(&cluster, 1);
-    DURE_CHECK(counters_of(db).joining_bytes > 0);
-    test_node_stop(game);
-    test_run(&cluster, 3000);
+    test_pair_init(&p, NULL);
+    (void)call_large(p.game, "db-1", METHOD_ECHO, &call);
+    test_run(&p.cluster, 1);
+    DURE_CHECK(test_counters_of(p.db).joining_bytes > 0);
+    test_node_stop(p.game);
+    test_run(&p.cluster, 3000);
     DURE_CHECK_EQ(call.count, 1);
     DURE_CHECK(call.status == DURE_ERR_OUTCOME_UNKNOWN || call.status == DURE_ERR_NOT_SENT);
-    DURE_CHECK_EQ(counters_of(db).joining_bytes, 0);
-    test_cluster_fini(&cluster);
+    DURE_CHECK_EQ(test_counters_of(p.db).joining_bytes, 0);
+    test_cluster_fini(&p.cluster);
     dure_mem_free((void *)(uintptr_t)call.body);
 }
 
@@ -241,7 +225,7 @@ static void check_bad_parts(const raw_part *list, size_t count, const char *caus
     DURE_CHECK_EQ(db->down, 1);
     DURE_CHECK_STR(dure_err_name(db->down_cause), cause);
     DURE_CHECK(test_log_has(&cluster, text));
-    DURE_CHECK_EQ(counters_of(db).joining_bytes, 0);
+    DURE_CHECK_EQ(test_counters_of(db).joining_bytes, 0);
     raw_stop(&raw, &cluster);
     dure_buf_fini(&hello);
     dure_buf_fini(&say);

@@ -7,49 +7,12 @@
 #include "cluster/raw_peer.h"
 #include "support/check.h"
 #include "support/cut_link.h"
-#include "wire/cursor.h"
-
-typedef struct pair {
-    test_cluster cluster;
-    test_node *db;
-    test_node *game;
-} pair;
 
 static const dure_call_options idempotent = {.method_flags = DURE_METHOD_IDEMPOTENT};
 static const dure_call_options keyed = {.method_flags = DURE_METHOD_KEYED};
 
-static void pair_init(pair *p, const dure_registry *registry)
-{
-    test_cluster_init(&p->cluster, NULL);
-    p->db = test_node_start(&p->cluster, "db-1", registry);
-    p->game = test_node_start(&p->cluster, "game-1", registry);
-    test_run(&p->cluster, 1000);
-    DURE_REQUIRE(p->game->up == 1);
-}
-
-static dure_rpc_counters counters_of(const test_node *node)
-{
-    dure_rpc_counters counters;
-    dure_rpc_counters_of(node->rpc, &counters);
-    return counters;
-}
-
-static void check_ended(const test_call *call, dure_err status)
-{
-    DURE_CHECK_EQ(call->count, 1);
-    DURE_CHECK_ERR(call->status, status);
-}
-
-static uint64_t number_of(const test_call *call)
-{
-    uint64_t value = 0;
-    dure_cursor cursor = dure_cursor_of(call->body, call->body_len);
-    DURE_CHECK_OK(dure_cursor_u64(&cursor, &value));
-    return value;
-}
-
 /* db has the request and does not answer; the link breaks. */
-static void call_and_cut(pair *p, const dure_call_options *options, test_call *call)
+static void call_and_cut(test_pair *p, const dure_call_options *options, test_call *call)
 {
     p->db->tally_holds = true;
     test_call_with(p->game, "db-1", METHOD_TALLY, options, call);
@@ -63,82 +26,75 @@ static void call_and_cut(pair *p, const dure_call_options *options, test_call *c
 
 static void an_idempotent_call_is_made_again_after_a_lost_link(void)
 {
-    pair p;
+    test_pair p;
     test_call call;
-    pair_init(&p, NULL);
+    test_pair_init(&p, NULL);
     call_and_cut(&p, &idempotent, &call);
-    test_run(&p.cluster, 1500);
-    check_ended(&call, DURE_OK);
-    DURE_CHECK_EQ(number_of(&call), 2);
+    test_check_ends(&p.cluster, &call, 1500, DURE_OK);
+    DURE_CHECK_EQ(test_number_of(&call), 2);
     DURE_CHECK_EQ(p.db->cancels, 1); /* the first one had lost its caller */
-    DURE_CHECK_EQ(counters_of(p.game).retries, 1);
+    DURE_CHECK_EQ(test_counters_of(p.game).retries, 1);
     test_cluster_fini(&p.cluster);
 }
 
 static void a_call_of_another_method_is_not(void)
 {
-    pair p;
+    test_pair p;
     test_call call;
     const dure_call_options plain = {.method_flags = DURE_METHOD_CLIENT};
     const dure_call_options off = {.method_flags = DURE_METHOD_IDEMPOTENT,
                                    .retry = DURE_RETRY_NEVER};
-    pair_init(&p, NULL);
+    test_pair_init(&p, NULL);
     call_and_cut(&p, &plain, &call);
-    test_run(&p.cluster, 1500);
-    check_ended(&call, DURE_ERR_OUTCOME_UNKNOWN);
+    test_check_ends(&p.cluster, &call, 1500, DURE_ERR_OUTCOME_UNKNOWN);
     call_and_cut(&p, &off, &call);
-    test_run(&p.cluster, 1500);
-    check_ended(&call, DURE_ERR_OUTCOME_UNKNOWN);
+    test_check_ends(&p.cluster, &call, 1500, DURE_ERR_OUTCOME_UNKNOWN);
     DURE_CHECK_EQ(p.db->runs, 2);
-    DURE_CHECK_EQ(counters_of(p.game).retries, 0);
+    DURE_CHECK_EQ(test_counters_of(p.game).retries, 0);
     test_cluster_fini(&p.cluster);
 }
 
 static void a_busy_callee_is_asked_three_times(void)
 {
-    pair p;
+    test_pair p;
     test_call call;
-    pair_init(&p, NULL);
+    test_pair_init(&p, NULL);
     p.db->fail_with = DURE_ERR_UNAVAILABLE;
     p.db->fails = 2;
     test_call_with(p.game, "db-1", METHOD_TALLY, &idempotent, &call);
-    test_run(&p.cluster, 1000);
-    check_ended(&call, DURE_OK);
+    test_check_ends(&p.cluster, &call, 1000, DURE_OK);
     DURE_CHECK_EQ(p.db->runs, 3);
     p.db->fail_with = DURE_ERR_OVERLOADED;
     p.db->fails = 100;
     test_call_with(p.game, "db-1", METHOD_TALLY, &idempotent, &call);
-    test_run(&p.cluster, 1000);
-    check_ended(&call, DURE_ERR_OVERLOADED);
+    test_check_ends(&p.cluster, &call, 1000, DURE_ERR_OVERLOADED);
     DURE_CHECK_STR(call.text, "so far"); /* as it came */
     DURE_CHECK_EQ(p.db->runs, 6);
     p.db->fail_with = DURE_ERR_NOT_ENOUGH;
     test_call_with(p.game, "db-1", METHOD_TALLY, &idempotent, &call);
-    test_run(&p.cluster, 1000);
-    check_ended(&call, DURE_ERR_NOT_ENOUGH);
+    test_check_ends(&p.cluster, &call, 1000, DURE_ERR_NOT_ENOUGH);
     DURE_CHECK_EQ(p.db->runs, 7);
     test_cluster_fini(&p.cluster);
 }
 
 static void a_node_that_is_not_there_is_told_at_once(void)
 {
-    pair p;
+    test_pair p;
     test_call call;
-    pair_init(&p, NULL);
+    test_pair_init(&p, NULL);
     test_node_stop(p.db);
     test_run(&p.cluster, 100);
     test_call_with(p.game, "db-1", METHOD_TALLY, &idempotent, &call);
-    test_run(&p.cluster, 1);
-    check_ended(&call, DURE_ERR_DOWN);
+    test_check_ends(&p.cluster, &call, 1, DURE_ERR_DOWN);
     test_cluster_fini(&p.cluster);
 }
 
 static void an_outage_is_not_made_worse(void)
 {
     enum { CALLS = 2000 };
-    pair p;
+    test_pair p;
     static test_call calls[CALLS];
-    pair_init(&p, NULL);
+    test_pair_init(&p, NULL);
     p.db->fail_with = DURE_ERR_UNAVAILABLE;
     p.db->fails = 100000;
     for (int i = 0; i < CALLS; i++) {
@@ -146,10 +102,10 @@ static void an_outage_is_not_made_worse(void)
     }
     test_run(&p.cluster, 2000);
     for (int i = 0; i < CALLS; i++) {
-        check_ended(&calls[i], DURE_ERR_UNAVAILABLE);
+        test_check_ended(&calls[i], DURE_ERR_UNAVAILABLE);
     }
     /* at most the 100 that could be saved up, and what two seconds add */
-    const dure_rpc_counters counters = counters_of(p.game);
+    const dure_rpc_counters counters = test_counters_of(p.game);
     DURE_CHECK(counters.retries > 0);
     DURE_CHECK(counters.retries <= 100 + 2 * 10);
     DURE_CHECK(counters.retries_refused > 0);
@@ -164,15 +120,14 @@ static void tune_off(dure_registry_settings *settings)
 
 static void a_setting_switches_retries_off(void)
 {
-    pair p;
+    test_pair p;
     test_call call;
     dure_registry *registry = test_registry_tuned("test", NULL, tune_off);
-    pair_init(&p, registry);
+    test_pair_init(&p, registry);
     p.db->fail_with = DURE_ERR_UNAVAILABLE;
     p.db->fails = 1;
     test_call_with(p.game, "db-1", METHOD_TALLY, &idempotent, &call);
-    test_run(&p.cluster, 1000);
-    check_ended(&call, DURE_ERR_UNAVAILABLE);
+    test_check_ends(&p.cluster, &call, 1000, DURE_ERR_UNAVAILABLE);
     DURE_CHECK_EQ(p.db->runs, 1);
     test_cluster_fini(&p.cluster);
     dure_registry_destroy(registry);
@@ -182,84 +137,80 @@ static void a_setting_switches_retries_off(void)
 
 static void the_outcome_is_true_of_all_attempts(void)
 {
-    pair p;
+    test_pair p;
     test_call call;
     const dure_call_options safe = {.retry = DURE_RETRY_SAFE};
-    pair_init(&p, NULL);
+    test_pair_init(&p, NULL);
     p.db->fail_with = DURE_ERR_NOT_ENOUGH;
     call_and_cut(&p, &idempotent, &call);
     p.db->fails = 1;
-    test_run(&p.cluster, 1500);
-    check_ended(&call, DURE_ERR_OUTCOME_UNKNOWN); /* the first one may have taken it */
+    test_check_ends(&p.cluster, &call, 1500,
+                    DURE_ERR_OUTCOME_UNKNOWN); /* the first one may have taken it */
     call_and_cut(&p, &safe, &call);
     p.db->fails = 1;
-    test_run(&p.cluster, 1500);
-    check_ended(&call, DURE_ERR_NOT_ENOUGH); /* the callee looked whether it had */
+    test_check_ends(&p.cluster, &call, 1500,
+                    DURE_ERR_NOT_ENOUGH); /* the callee looked whether it had */
     call_and_cut(&p, &safe, &call);
     p.db->fail_with = DURE_ERR_UNAVAILABLE;
     p.db->fails = 100;
-    test_run(&p.cluster, 2500);
-    check_ended(&call, DURE_ERR_OUTCOME_UNKNOWN); /* it did not look */
+    test_check_ends(&p.cluster, &call, 2500, DURE_ERR_OUTCOME_UNKNOWN); /* it did not look */
     test_cluster_fini(&p.cluster);
 }
 
 static void a_callee_that_stays_away_is_told_within_the_deadline(void)
 {
-    pair p;
+    test_pair p;
     test_call call;
     const dure_call_options options = {.method_flags = DURE_METHOD_IDEMPOTENT, .deadline_ms = 3000};
-    pair_init(&p, NULL);
+    test_pair_init(&p, NULL);
     p.db->tally_holds = true;
     test_call_with(p.game, "db-1", METHOD_TALLY, &options, &call);
     test_run(&p.cluster, 10);
     test_node_stop(p.db);
     test_run(&p.cluster, 1000);
     DURE_CHECK_EQ(call.count, 0);
-    test_run(&p.cluster, 2000);
-    check_ended(&call, DURE_ERR_OUTCOME_UNKNOWN);
+    test_check_ends(&p.cluster, &call, 2000, DURE_ERR_OUTCOME_UNKNOWN);
     DURE_CHECK_EQ(dure_rpc_outstanding(p.game->rpc), 0);
     test_cluster_fini(&p.cluster);
 }
 
 static void a_call_is_cancelled_between_two_attempts(void)
 {
-    pair p;
+    test_pair p;
     test_call call;
-    pair_init(&p, NULL);
+    test_pair_init(&p, NULL);
     p.db->fail_with = DURE_ERR_UNAVAILABLE;
     p.db->fails = 1;
     const dure_call_id id = test_call_with(p.game, "db-1", METHOD_TALLY, &idempotent, &call);
     test_run(&p.cluster, 20);
     DURE_CHECK_EQ(p.db->runs, 1);
     dure_rpc_cancel(p.game->rpc, id);
-    test_run(&p.cluster, 1000);
-    check_ended(&call, DURE_ERR_CANCELLED);
+    test_check_ends(&p.cluster, &call, 1000, DURE_ERR_CANCELLED);
     DURE_CHECK_EQ(p.db->runs, 1);
     /* and one that its node gives up, closing */
     p.db->fails = 1;
     test_call_with(p.game, "db-1", METHOD_TALLY, &idempotent, &call);
     test_run(&p.cluster, 20);
     test_cluster_fini(&p.cluster);
-    check_ended(&call, DURE_ERR_UNAVAILABLE);
+    test_check_ended(&call, DURE_ERR_UNAVAILABLE);
 }
 
 /* ---- request keys ---- */
 
 static void a_keyed_call_joins_the_one_under_way(void)
 {
-    pair p;
+    test_pair p;
     test_call call;
-    pair_init(&p, NULL);
+    test_pair_init(&p, NULL);
     call_and_cut(&p, &keyed, &call);
     test_run(&p.cluster, 1500);
     DURE_CHECK_EQ(call.count, 0);
     DURE_CHECK_EQ(p.db->cancels, 0);
-    DURE_CHECK_EQ(counters_of(p.db).repeats, 1);
+    DURE_CHECK_EQ(test_counters_of(p.db).repeats, 1);
     const uint8_t seven[] = {0x07};
     dure_request_reply(p.db->held, (dure_slice){seven, sizeof seven});
-    test_run(&p.cluster, 100);
-    check_ended(&call, DURE_OK);
-    DURE_CHECK_EQ(number_of(&call), 7);
+    test_check_ends(&p.cluster, &call, 100, DURE_OK);
+    DURE_CHECK_EQ(test_number_of(&call), 7);
     DURE_CHECK_EQ(p.db->runs, 1);
     DURE_CHECK_EQ(dure_rpc_serving(p.db->rpc), 0);
     test_cluster_fini(&p.cluster);
@@ -267,27 +218,26 @@ static void a_keyed_call_joins_the_one_under_way(void)
 
 static void a_keyed_call_gets_the_answer_that_was_lost(void)
 {
-    pair p;
+    test_pair p;
     test_call call;
-    pair_init(&p, NULL);
+    test_pair_init(&p, NULL);
     p.db->tally_holds = true;
     test_call_with(p.game, "db-1", METHOD_TALLY, &keyed, &call);
     test_run(&p.cluster, 10);
     const uint8_t seven[] = {0x07};
     dure_request_reply(p.db->held, (dure_slice){seven, sizeof seven});
     cut_link(p.game->rpc, "db-1"); /* before it has come */
-    test_run(&p.cluster, 1500);
-    check_ended(&call, DURE_OK);
-    DURE_CHECK_EQ(number_of(&call), 7);
+    test_check_ends(&p.cluster, &call, 1500, DURE_OK);
+    DURE_CHECK_EQ(test_number_of(&call), 7);
     DURE_CHECK_EQ(p.db->runs, 1);
     test_cluster_fini(&p.cluster);
 }
 
 static void another_process_is_not_asked_under_a_key(void)
 {
-    pair p;
+    test_pair p;
     test_call call;
-    pair_init(&p, NULL);
+    test_pair_init(&p, NULL);
     p.db->tally_holds = true;
     test_call_with(p.game, "db-1", METHOD_TALLY, &keyed, &call);
     test_run(&p.cluster, 10);
@@ -295,44 +245,42 @@ static void another_process_is_not_asked_under_a_key(void)
     p.db = test_node_start(&p.cluster, "db-1", NULL);
     test_run(&p.cluster, 3000);
     DURE_CHECK_EQ(p.game->up, 2);
-    check_ended(&call, DURE_ERR_OUTCOME_UNKNOWN);
+    test_check_ended(&call, DURE_ERR_OUTCOME_UNKNOWN);
     DURE_CHECK_EQ(p.db->runs, 0);
-    DURE_CHECK_EQ(counters_of(p.game).retries, 0);
+    DURE_CHECK_EQ(test_counters_of(p.game).retries, 0);
     test_cluster_fini(&p.cluster);
 }
 
 static void another_process_is_asked_where_it_keeps_the_key_too(void)
 {
-    pair p;
+    test_pair p;
     test_call call;
     const dure_call_options options = {.method_flags = DURE_METHOD_KEYED, .retry = DURE_RETRY_SAFE};
-    pair_init(&p, NULL);
+    test_pair_init(&p, NULL);
     p.db->tally_holds = true;
     test_call_with(p.game, "db-1", METHOD_TALLY, &options, &call);
     test_run(&p.cluster, 10);
     test_node_stop(p.db);
     p.db = test_node_start(&p.cluster, "db-1", NULL);
-    test_run(&p.cluster, 3000);
-    check_ended(&call, DURE_OK);
+    test_check_ends(&p.cluster, &call, 3000, DURE_OK);
     DURE_CHECK_EQ(p.db->runs, 1);
     test_cluster_fini(&p.cluster);
 }
 
 static void what_did_not_happen_may_be_tried_under_its_key(void)
 {
-    pair p;
+    test_pair p;
     test_call call;
-    pair_init(&p, NULL);
+    test_pair_init(&p, NULL);
     p.db->fail_with = DURE_ERR_UNAVAILABLE;
     p.db->fails = 1;
     test_call_with(p.game, "db-1", METHOD_TALLY, &keyed, &call);
-    test_run(&p.cluster, 1000);
-    check_ended(&call, DURE_OK);
+    test_check_ends(&p.cluster, &call, 1000, DURE_OK);
     DURE_CHECK_EQ(p.db->runs, 2);
     test_cluster_fini(&p.cluster);
 }
 
-static dure_err call_under(pair *p, dure_request_key *key, uint64_t subject, test_call *call)
+static dure_err call_under(test_pair *p, dure_request_key *key, uint64_t subject, test_call *call)
 {
     const dure_call_options options = {.key = key, .subject = subject, .retry = DURE_RETRY_NEVER};
     test_call_with(p->game, "db-1", METHOD_TALLY, &options, call);
@@ -343,14 +291,14 @@ static dure_err call_under(pair *p, dure_request_key *key, uint64_t subject, tes
 
 static void a_key_stands_for_one_request_for_two_minutes(void)
 {
-    pair p;
+    test_pair p;
     test_call call;
-    pair_init(&p, NULL);
+    test_pair_init(&p, NULL);
     dure_request_key key = dure_rpc_new_key(p.game->rpc);
     dure_request_key other = dure_rpc_new_key(p.game->rpc);
     DURE_CHECK_OK(call_under(&p, &key, 1, &call));
     DURE_CHECK_OK(call_under(&p, &key, 1, &call));
-    DURE_CHECK_EQ(number_of(&call), 1);
+    DURE_CHECK_EQ(test_number_of(&call), 1);
     DURE_CHECK_ERR(call_under(&p, &key, 2, &call), DURE_ERR_MISMATCH);
     DURE_CHECK_EQ(p.db->runs, 1);
     test_run(&p.cluster, 119000);
@@ -372,28 +320,26 @@ static void a_key_stands_for_one_request_for_two_minutes(void)
 
 static void a_node_keeps_to_the_keys_of_its_own_calls(void)
 {
-    pair p;
+    test_pair p;
     test_call call;
-    pair_init(&p, NULL);
+    test_pair_init(&p, NULL);
     dure_request_key key = dure_rpc_new_key(p.db->rpc);
     const dure_call_options options = {.key = &key};
     test_call_with(p.db, "db-1", METHOD_TALLY, &options, &call);
-    test_run(&p.cluster, 1);
-    check_ended(&call, DURE_OK);
+    test_check_ends(&p.cluster, &call, 1, DURE_OK);
     test_call_with(p.db, "db-1", METHOD_TALLY, &options, &call);
-    test_run(&p.cluster, 1);
-    check_ended(&call, DURE_OK);
-    DURE_CHECK_EQ(number_of(&call), 1);
+    test_check_ends(&p.cluster, &call, 1, DURE_OK);
+    DURE_CHECK_EQ(test_number_of(&call), 1);
     DURE_CHECK_EQ(p.db->runs, 1);
     test_cluster_fini(&p.cluster);
 }
 
 static void two_calls_of_one_key_get_one_answer(void)
 {
-    pair p;
+    test_pair p;
     test_call first;
     test_call second;
-    pair_init(&p, NULL);
+    test_pair_init(&p, NULL);
     dure_request_key key = dure_rpc_new_key(p.game->rpc);
     const dure_call_options options = {.key = &key};
     p.db->tally_holds = true;
@@ -402,13 +348,11 @@ static void two_calls_of_one_key_get_one_answer(void)
     test_call_with(p.game, "db-1", METHOD_TALLY, &options, &second);
     test_run(&p.cluster, 10);
     dure_rpc_cancel(p.game->rpc, id); /* the other one still wants it */
-    test_run(&p.cluster, 10);
-    check_ended(&first, DURE_ERR_CANCELLED);
+    test_check_ends(&p.cluster, &first, 10, DURE_ERR_CANCELLED);
     DURE_CHECK_EQ(p.db->cancels, 0);
     DURE_REQUIRE(p.db->held != NULL);
     dure_request_fail(p.db->held, DURE_ERR_NOT_ENOUGH, "only 3 left");
-    test_run(&p.cluster, 10);
-    check_ended(&second, DURE_ERR_NOT_ENOUGH);
+    test_check_ends(&p.cluster, &second, 10, DURE_ERR_NOT_ENOUGH);
     DURE_CHECK_STR(second.text, "only 3 left");
     DURE_CHECK_EQ(p.db->runs, 1);
     test_cluster_fini(&p.cluster);
@@ -418,11 +362,11 @@ static void two_calls_of_one_key_get_one_answer(void)
 static void without_memory_a_keyed_call_ends_once_and_runs_once(void)
 {
     for (size_t n = 1; n < 60; n++) {
-        pair p;
+        test_pair p;
         test_call call = {0};
         const dure_target target = dure_to_node("db-1");
         const dure_slice nil = {NULL, 0};
-        pair_init(&p, NULL);
+        test_pair_init(&p, NULL);
         dure_mem_fail_nth(n);
         const dure_err err = dure_rpc_call(p.game->rpc, &target, METHOD_TALLY, &keyed, nil,
                                            test_on_done, &call, NULL);
@@ -441,17 +385,16 @@ static void without_memory_a_keyed_call_ends_once_and_runs_once(void)
 
 static void what_was_asked_for_a_request_is_cancelled_with_it(void)
 {
-    pair p;
+    test_pair p;
     test_call call;
-    pair_init(&p, NULL);
+    test_pair_init(&p, NULL);
     test_node *gateway = test_node_start(&p.cluster, "gateway-1", NULL);
     test_run(&p.cluster, 1000);
     const dure_call_id id = test_call_node(gateway, "game-1", METHOD_HOP_HOLD, 0, &call);
     test_run(&p.cluster, 10);
     DURE_REQUIRE(p.db->held != NULL);
     dure_rpc_cancel(gateway->rpc, id);
-    test_run(&p.cluster, 10);
-    check_ended(&call, DURE_ERR_CANCELLED);
+    test_check_ends(&p.cluster, &call, 10, DURE_ERR_CANCELLED);
     DURE_CHECK_EQ(p.db->cancels, 1);
     DURE_CHECK_EQ(dure_rpc_outstanding(p.game->rpc), 0);
     DURE_CHECK_EQ(dure_rpc_serving(p.game->rpc), 0);
@@ -466,29 +409,27 @@ static void what_was_asked_for_a_request_is_cancelled_with_it(void)
 
 static void what_is_cancelled_in_the_queue_is_not_begun(void)
 {
-    pair p;
+    test_pair p;
     test_call call;
-    pair_init(&p, NULL);
+    test_pair_init(&p, NULL);
     const dure_call_id id = test_call_with(p.db, "db-1", METHOD_TALLY, NULL, &call);
     dure_rpc_cancel(p.db->rpc, id);
-    test_run(&p.cluster, 10);
-    check_ended(&call, DURE_ERR_CANCELLED);
+    test_check_ends(&p.cluster, &call, 10, DURE_ERR_CANCELLED);
     DURE_CHECK_EQ(p.db->runs, 0);
-    DURE_CHECK_EQ(counters_of(p.db).not_begun, 1);
+    DURE_CHECK_EQ(test_counters_of(p.db).not_begun, 1);
     test_cluster_fini(&p.cluster);
 }
 
 static void a_request_that_comes_with_its_cancel_is_not_begun(void)
 {
-    pair p;
+    test_pair p;
     test_call call;
-    pair_init(&p, NULL);
+    test_pair_init(&p, NULL);
     const dure_call_id id = test_call_node(p.game, "db-1", METHOD_TALLY, 0, &call);
     dure_rpc_cancel(p.game->rpc, id); /* both leave together */
-    test_run(&p.cluster, 100);
-    check_ended(&call, DURE_ERR_CANCELLED);
+    test_check_ends(&p.cluster, &call, 100, DURE_ERR_CANCELLED);
     DURE_CHECK_EQ(p.db->runs, 0);
-    DURE_CHECK_EQ(counters_of(p.db).not_begun, 1);
+    DURE_CHECK_EQ(test_counters_of(p.db).not_begun, 1);
     test_cluster_fini(&p.cluster);
 }
 
@@ -498,20 +439,19 @@ static void the_time_left_is_counted_while_a_request_waits_to_be_sent(void)
     static uint8_t bytes[BODY] = {0xc5, (BODY - 3) >> 8, (BODY - 3) & 0xff};
     const dure_target target = dure_to_node("db-1");
     const dure_slice body = {bytes, BODY};
-    pair p;
+    test_pair p;
     test_call late;
     test_call left;
-    pair_init(&p, NULL);
+    test_pair_init(&p, NULL);
     for (int i = 0; i < NOTES; i++) { /* 7 MB: some milliseconds of the simulated network */
         DURE_REQUIRE_OK(dure_rpc_notify(p.game->rpc, &target, METHOD_NOTE, 0, body));
     }
     test_call_node(p.game, "db-1", METHOD_TALLY, 1, &late);
     test_call_node(p.game, "db-1", METHOD_LEFT, 1000, &left);
-    test_run(&p.cluster, 1000);
-    check_ended(&late, DURE_ERR_DEADLINE);
+    test_check_ends(&p.cluster, &late, 1000, DURE_ERR_DEADLINE);
     DURE_CHECK_EQ(p.db->runs, 0);
-    check_ended(&left, DURE_OK);
-    DURE_CHECK(number_of(&left) < 999 && number_of(&left) > 900);
+    test_check_ended(&left, DURE_OK);
+    DURE_CHECK(test_number_of(&left) < 999 && test_number_of(&left) > 900);
     DURE_CHECK_EQ(p.db->notes, NOTES);
     test_cluster_fini(&p.cluster);
 }
@@ -538,8 +478,8 @@ static void answers_behind_a_goaway_are_counted_apart(void)
     raw.say_len = say.len;
     raw_start(&raw, &cluster);
     test_run(&cluster, 1000);
-    DURE_CHECK_EQ(counters_of(db).late_answers, 1);
-    DURE_CHECK_EQ(counters_of(db).stale_answers, 2);
+    DURE_CHECK_EQ(test_counters_of(db).late_answers, 1);
+    DURE_CHECK_EQ(test_counters_of(db).stale_answers, 2);
     raw_stop(&raw, &cluster);
     dure_buf_fini(&say);
     test_cluster_fini(&cluster);

@@ -6,61 +6,42 @@
 #include "base/mem.h"
 #include "cluster/cluster_support.h"
 #include "support/check.h"
-#include "wire/cursor.h"
-
-static void check_ended(const test_call *call, dure_err status)
-{
-    DURE_CHECK_EQ(call->count, 1);
-    DURE_CHECK_ERR(call->status, status);
-}
 
 static void a_call_is_answered_with_what_was_sent(void)
 {
-    test_cluster cluster;
+    test_pair p;
     test_call call;
-    test_cluster_init(&cluster, NULL);
-    test_node *db = test_node_start(&cluster, "db-1", NULL);
-    test_node *game = test_node_start(&cluster, "game-1", NULL);
-    test_run(&cluster, 1000);
-    DURE_CHECK_EQ(game->up, 1);
-    DURE_CHECK_EQ(db->up, 1);
-    test_call_node(game, "db-1", METHOD_ECHO, 0, &call);
-    test_run(&cluster, 100);
-    check_ended(&call, DURE_OK);
+    test_pair_init(&p, NULL);
+    DURE_CHECK_EQ(p.game->up, 1);
+    DURE_CHECK_EQ(p.db->up, 1);
+    test_call_node(p.game, "db-1", METHOD_ECHO, 0, &call);
+    test_check_ends(&p.cluster, &call, 100, DURE_OK);
     DURE_CHECK_EQ(call.body_len, 4);
     DURE_CHECK_STR(call.from->id, "db-1");
     /* and the other way, over the same link */
-    test_call_node(db, "game-1", METHOD_ECHO, 0, &call);
-    test_run(&cluster, 100);
-    check_ended(&call, DURE_OK);
-    DURE_CHECK_EQ(dure_rpc_outstanding(game->rpc), 0);
-    DURE_CHECK_EQ(dure_rpc_serving(db->rpc), 0);
-    test_cluster_fini(&cluster);
+    test_call_node(p.db, "game-1", METHOD_ECHO, 0, &call);
+    test_check_ends(&p.cluster, &call, 100, DURE_OK);
+    DURE_CHECK_EQ(dure_rpc_outstanding(p.game->rpc), 0);
+    DURE_CHECK_EQ(dure_rpc_serving(p.db->rpc), 0);
+    test_cluster_fini(&p.cluster);
 }
 
 static void errors_come_as_they_were_given(void)
 {
-    test_cluster cluster;
+    test_pair p;
     test_call call;
-    test_cluster_init(&cluster, NULL);
-    (void)test_node_start(&cluster, "db-1", NULL);
-    test_node *game = test_node_start(&cluster, "game-1", NULL);
-    test_run(&cluster, 1000);
-    test_call_node(game, "db-1", METHOD_FAIL, 0, &call);
-    test_run(&cluster, 100);
-    check_ended(&call, DURE_ERR_NOT_ENOUGH);
+    test_pair_init(&p, NULL);
+    test_call_node(p.game, "db-1", METHOD_FAIL, 0, &call);
+    test_check_ends(&p.cluster, &call, 100, DURE_ERR_NOT_ENOUGH);
     DURE_CHECK_STR(call.text, "only 3 left");
-    test_call_node(game, "db-1", METHOD_CUSTOM, 0, &call);
-    test_run(&cluster, 100);
-    check_ended(&call, DURE_ERR_INTERNAL);
+    test_call_node(p.game, "db-1", METHOD_CUSTOM, 0, &call);
+    test_check_ends(&p.cluster, &call, 100, DURE_ERR_INTERNAL);
     DURE_CHECK_EQ(call.code, 1234);
-    test_call_node(game, "db-1", 9999, 0, &call);
-    test_run(&cluster, 100);
-    check_ended(&call, DURE_ERR_UNKNOWN_METHOD);
-    test_call_node(game, "db-1", METHOD_ADMIN, 0, &call);
-    test_run(&cluster, 100);
-    check_ended(&call, DURE_ERR_UNKNOWN_METHOD);
-    test_cluster_fini(&cluster);
+    test_call_node(p.game, "db-1", 9999, 0, &call);
+    test_check_ends(&p.cluster, &call, 100, DURE_ERR_UNKNOWN_METHOD);
+    test_call_node(p.game, "db-1", METHOD_ADMIN, 0, &call);
+    test_check_ends(&p.cluster, &call, 100, DURE_ERR_UNKNOWN_METHOD);
+    test_cluster_fini(&p.cluster);
 }
 
 static void who_is_not_there_is_told_in_three_ways(void)
@@ -70,11 +51,9 @@ static void who_is_not_there_is_told_in_three_ways(void)
     test_cluster_init(&cluster, NULL);
     test_node *game = test_node_start(&cluster, "game-1", NULL);
     test_call_node(game, "db-9", METHOD_ECHO, 0, &call);
-    test_run(&cluster, 1);
-    check_ended(&call, DURE_ERR_NOT_CONFIGURED);
+    test_check_ends(&cluster, &call, 1, DURE_ERR_NOT_CONFIGURED);
     test_call_node(game, "db-1", METHOD_ECHO, 0, &call);
-    test_run(&cluster, 1);
-    check_ended(&call, DURE_ERR_NOT_UP);
+    test_check_ends(&cluster, &call, 1, DURE_ERR_NOT_UP);
     DURE_CHECK_EQ(dure_rpc_peer_state(game->rpc, "db-1"), DURE_PEER_NOT_UP);
     test_node *db = test_node_start(&cluster, "db-1", NULL);
     test_run(&cluster, 5000);
@@ -85,110 +64,82 @@ static void who_is_not_there_is_told_in_three_ways(void)
     DURE_CHECK_EQ(game->down, 1);
     DURE_CHECK_ERR(game->down_cause, DURE_ERR_GOAWAY);
     test_call_node(game, "db-1", METHOD_ECHO, 0, &call);
-    test_run(&cluster, 1);
-    check_ended(&call, DURE_ERR_DOWN);
+    test_check_ends(&cluster, &call, 1, DURE_ERR_DOWN);
     test_cluster_fini(&cluster);
 }
 
 static void a_deadline_ends_a_call_and_its_request(void)
 {
-    test_cluster cluster;
+    test_pair p;
     test_call call;
-    test_cluster_init(&cluster, NULL);
-    test_node *db = test_node_start(&cluster, "db-1", NULL);
-    test_node *game = test_node_start(&cluster, "game-1", NULL);
-    test_run(&cluster, 1000);
-    test_call_node(game, "db-1", METHOD_HOLD, 300, &call);
-    test_run(&cluster, 290);
+    test_pair_init(&p, NULL);
+    test_call_node(p.game, "db-1", METHOD_HOLD, 300, &call);
+    test_run(&p.cluster, 290);
     DURE_CHECK_EQ(call.count, 0);
-    DURE_CHECK_EQ(dure_rpc_serving(db->rpc), 1);
-    test_run(&cluster, 50);
-    check_ended(&call, DURE_ERR_DEADLINE);
-    DURE_CHECK_EQ(db->cancels, 1);
-    DURE_CHECK_EQ(dure_rpc_serving(db->rpc), 0);
-    test_cluster_fini(&cluster);
+    DURE_CHECK_EQ(dure_rpc_serving(p.db->rpc), 1);
+    test_check_ends(&p.cluster, &call, 50, DURE_ERR_DEADLINE);
+    DURE_CHECK_EQ(p.db->cancels, 1);
+    DURE_CHECK_EQ(dure_rpc_serving(p.db->rpc), 0);
+    test_cluster_fini(&p.cluster);
 }
 
 static void a_cancelled_call_is_told_to_the_callee(void)
 {
-    test_cluster cluster;
+    test_pair p;
     test_call call;
-    test_cluster_init(&cluster, NULL);
-    test_node *db = test_node_start(&cluster, "db-1", NULL);
-    test_node *game = test_node_start(&cluster, "game-1", NULL);
-    test_run(&cluster, 1000);
-    const dure_call_id id = test_call_node(game, "db-1", METHOD_HOLD, 0, &call);
-    test_run(&cluster, 10);
-    dure_rpc_cancel(game->rpc, id);
+    test_pair_init(&p, NULL);
+    const dure_call_id id = test_call_node(p.game, "db-1", METHOD_HOLD, 0, &call);
+    test_run(&p.cluster, 10);
+    dure_rpc_cancel(p.game->rpc, id);
     DURE_CHECK_EQ(call.count, 0);
-    dure_rpc_cancel(game->rpc, id); /* stale: nothing */
-    test_run(&cluster, 10);
-    check_ended(&call, DURE_ERR_CANCELLED);
-    DURE_CHECK_EQ(db->cancels, 1);
-    test_cluster_fini(&cluster);
+    dure_rpc_cancel(p.game->rpc, id); /* stale: nothing */
+    test_check_ends(&p.cluster, &call, 10, DURE_ERR_CANCELLED);
+    DURE_CHECK_EQ(p.db->cancels, 1);
+    test_cluster_fini(&p.cluster);
 }
 
 static void a_late_answer_is_dropped_and_counted(void)
 {
-    test_cluster cluster;
+    test_pair p;
     test_call call;
     dure_rpc_counters counters;
-    test_cluster_init(&cluster, NULL);
-    test_node *db = test_node_start(&cluster, "db-1", NULL);
-    test_node *game = test_node_start(&cluster, "game-1", NULL);
-    test_run(&cluster, 1000);
-    const dure_call_id id = test_call_node(game, "db-1", METHOD_HOLD, 0, &call);
-    test_run(&cluster, 10);
-    DURE_REQUIRE(db->held != NULL);
-    dure_request_reply(db->held, (dure_slice){NULL, 0}); /* on its way as the call is given up */
-    dure_rpc_cancel(game->rpc, id);
-    test_run(&cluster, 10);
-    check_ended(&call, DURE_ERR_CANCELLED);
-    dure_rpc_counters_of(game->rpc, &counters);
+    test_pair_init(&p, NULL);
+    const dure_call_id id = test_call_node(p.game, "db-1", METHOD_HOLD, 0, &call);
+    test_run(&p.cluster, 10);
+    DURE_REQUIRE(p.db->held != NULL);
+    dure_request_reply(p.db->held, (dure_slice){NULL, 0}); /* on its way as the call is given up */
+    dure_rpc_cancel(p.game->rpc, id);
+    test_check_ends(&p.cluster, &call, 10, DURE_ERR_CANCELLED);
+    dure_rpc_counters_of(p.game->rpc, &counters);
     DURE_CHECK_EQ(counters.late_answers, 1);
-    test_cluster_fini(&cluster);
+    test_cluster_fini(&p.cluster);
 }
 
 static void a_call_that_left_is_unknown_when_the_link_breaks(void)
 {
-    test_cluster cluster;
+    test_pair p;
     test_call call;
-    test_cluster_init(&cluster, NULL);
-    test_node *db = test_node_start(&cluster, "db-1", NULL);
-    test_node *game = test_node_start(&cluster, "game-1", NULL);
-    test_run(&cluster, 1000);
-    test_call_node(game, "db-1", METHOD_HOLD, 0, &call);
-    test_run(&cluster, 10);
-    test_node_stop(db);
-    test_run(&cluster, 100);
-    check_ended(&call, DURE_ERR_OUTCOME_UNKNOWN);
-    test_cluster_fini(&cluster);
+    test_pair_init(&p, NULL);
+    test_call_node(p.game, "db-1", METHOD_HOLD, 0, &call);
+    test_run(&p.cluster, 10);
+    test_node_stop(p.db);
+    test_check_ends(&p.cluster, &call, 100, DURE_ERR_OUTCOME_UNKNOWN);
+    test_cluster_fini(&p.cluster);
 }
 
 static void a_caller_that_goes_cancels_its_requests(void)
 {
-    test_cluster cluster;
+    test_pair p;
     test_call call;
-    test_cluster_init(&cluster, NULL);
-    test_node *db = test_node_start(&cluster, "db-1", NULL);
-    test_node *game = test_node_start(&cluster, "game-1", NULL);
-    test_run(&cluster, 1000);
-    test_call_node(game, "db-1", METHOD_HOLD, 0, &call);
-    test_run(&cluster, 10);
-    test_node_stop(game);
+    test_pair_init(&p, NULL);
+    test_call_node(p.game, "db-1", METHOD_HOLD, 0, &call);
+    test_run(&p.cluster, 10);
+    test_node_stop(p.game);
     DURE_CHECK_EQ(call.count, 1);
-    test_run(&cluster, 100);
-    DURE_CHECK_EQ(db->cancels, 1);
-    DURE_CHECK_EQ(dure_rpc_serving(db->rpc), 0);
-    test_cluster_fini(&cluster);
-}
-
-static uint64_t number_of(const test_call *call)
-{
-    uint64_t value = 0;
-    dure_cursor cursor = dure_cursor_of(call->body, call->body_len);
-    DURE_CHECK_OK(dure_cursor_u64(&cursor, &value));
-    return value;
+    test_run(&p.cluster, 100);
+    DURE_CHECK_EQ(p.db->cancels, 1);
+    DURE_CHECK_EQ(dure_rpc_serving(p.db->rpc), 0);
+    test_cluster_fini(&p.cluster);
 }
 
 static void the_deadline_is_counted_down_from_hop_to_hop(void)
@@ -201,10 +152,9 @@ static void the_deadline_is_counted_down_from_hop_to_hop(void)
     test_node *gateway = test_node_start(&cluster, "gateway-1", NULL);
     test_run(&cluster, 2000);
     test_call_node(gateway, "game-1", METHOD_HOP, 700, &call);
-    test_run(&cluster, 100);
-    check_ended(&call, DURE_OK);
-    DURE_CHECK(number_of(&call) <= 700);
-    DURE_CHECK(number_of(&call) > 600);
+    test_check_ends(&cluster, &call, 100, DURE_OK);
+    DURE_CHECK(test_number_of(&call) <= 700);
+    DURE_CHECK(test_number_of(&call) > 600);
     test_cluster_fini(&cluster);
 }
 
@@ -217,8 +167,7 @@ static void what_is_about_our_peers_is_forwarded_as_unavailable(void)
     test_node *gateway = test_node_start(&cluster, "gateway-1", NULL);
     test_run(&cluster, 1000);
     test_call_node(gateway, "game-1", METHOD_HOP, 0, &call);
-    test_run(&cluster, 100);
-    check_ended(&call, DURE_ERR_UNAVAILABLE);
+    test_check_ends(&cluster, &call, 100, DURE_ERR_UNAVAILABLE);
     test_cluster_fini(&cluster);
 }
 
@@ -229,21 +178,18 @@ static void a_node_calls_itself_without_a_socket(void)
     test_cluster_init(&cluster, NULL);
     test_node *db = test_node_start(&cluster, "db-1", NULL);
     test_call_node(db, "db-1", METHOD_ECHO, 0, &call);
-    test_run(&cluster, 1);
-    check_ended(&call, DURE_OK);
+    test_check_ends(&cluster, &call, 1, DURE_OK);
     DURE_CHECK_EQ(call.body_len, 4);
     test_call_node(db, "db-1", METHOD_FAIL, 0, &call);
-    test_run(&cluster, 1);
-    check_ended(&call, DURE_ERR_NOT_ENOUGH);
+    test_check_ends(&cluster, &call, 1, DURE_ERR_NOT_ENOUGH);
     const dure_call_id id = test_call_node(db, "db-1", METHOD_HOLD, 0, &call);
     test_run(&cluster, 1);
     dure_rpc_cancel(db->rpc, id);
-    test_run(&cluster, 1);
-    check_ended(&call, DURE_ERR_CANCELLED);
+    test_check_ends(&cluster, &call, 1, DURE_ERR_CANCELLED);
     DURE_CHECK_EQ(db->cancels, 1);
     test_call_node(db, "db-1", METHOD_HOLD, 0, &call);
     test_cluster_fini(&cluster);
-    check_ended(&call, DURE_ERR_NOT_SENT);
+    test_check_ended(&call, DURE_ERR_NOT_SENT);
 }
 
 static void a_notify_reaches_all_of_a_role(void)
