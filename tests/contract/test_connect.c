@@ -122,33 +122,50 @@ static void an_address_that_swallows_times_out(void)
 #define CROWD 12
 
 /* A listener whose backlog is full does not answer: a black hole on the loopback. */
-static void a_connect_without_answer_can_be_cancelled(void)
-{
-    rig r;
+typedef struct crowd {
+    rig rig;
     actor listener;
     actor clients[CROWD];
+} crowd;
+
+static void crowd_connect(crowd *c, void (*on_event)(actor *self, dure_iocp_event *event))
+{
     dure_net_address at = rig_loopback();
+    rig_open(&c->rig, NULL);
+    actor_init(&c->listener, &c->rig);
+    dure_net_address address = actor_listen(&c->listener, &at, 1);
+    for (size_t i = 0; i < CROWD; i++) {
+        actor_init(&c->clients[i], &c->rig);
+        c->clients[i].on_event = on_event;
+        actor_connect(&c->clients[i], &address);
+    }
+}
+
+/* Each connect completes once, and those without an answer were cancelled. */
+static void crowd_end(crowd *c)
+{
     uint32_t cancelled = 0;
-    rig_open(&r, NULL);
-    actor_init(&listener, &r);
-    dure_net_address address = actor_listen(&listener, &at, 1);
     for (size_t i = 0; i < CROWD; i++) {
-        actor_init(&clients[i], &r);
-        actor_connect(&clients[i], &address);
-    }
-    rig_run_for(&r, 100);
-    for (size_t i = 0; i < CROWD; i++) {
-        dure_iocp_cancel(actor_event(&clients[i], DURE_IOCP_CONNECT));
-    }
-    for (size_t i = 0; i < CROWD; i++) {
-        RIG_UNTIL(&r, clients[i].completed[DURE_IOCP_CONNECT] == 1);
-        cancelled += clients[i].status[DURE_IOCP_CONNECT] == DURE_ERR_CANCELLED;
-        actor_fini(&clients[i]);
-        DURE_CHECK_EQ(clients[i].completed[DURE_IOCP_CONNECT], 1);
+        actor *client = &c->clients[i];
+        RIG_UNTIL(&c->rig, client->completed[DURE_IOCP_CONNECT] == 1);
+        cancelled += client->status[DURE_IOCP_CONNECT] == DURE_ERR_CANCELLED;
+        actor_fini(client);
+        DURE_CHECK_EQ(client->completed[DURE_IOCP_CONNECT], 1);
     }
     DURE_CHECK(cancelled > 0);
-    actor_fini(&listener);
-    rig_close(&r);
+    actor_fini(&c->listener);
+    rig_close(&c->rig);
+}
+
+static void a_connect_without_answer_can_be_cancelled(void)
+{
+    crowd c;
+    crowd_connect(&c, NULL);
+    rig_run_for(&c.rig, 100);
+    for (size_t i = 0; i < CROWD; i++) {
+        dure_iocp_cancel(actor_event(&c.clients[i], DURE_IOCP_CONNECT));
+    }
+    crowd_end(&c);
 }
 
 static void cancel_the_connect(actor *self, dure_iocp_event *event)
@@ -161,29 +178,16 @@ static void cancel_the_connect(actor *self, dure_iocp_event *event)
 /* As a session does it: the timer and the connect are operations of one owner. */
 static void a_connect_without_answer_is_ended_by_its_timer(void)
 {
-    rig r;
-    actor listener;
-    actor clients[CROWD];
-    dure_net_address at = rig_loopback();
-    uint32_t cancelled = 0;
-    rig_open(&r, NULL);
-    actor_init(&listener, &r);
-    dure_net_address address = actor_listen(&listener, &at, 1);
+    crowd c;
+    crowd_connect(&c, cancel_the_connect);
     for (size_t i = 0; i < CROWD; i++) {
-        actor_init(&clients[i], &r);
-        clients[i].on_event = cancel_the_connect;
-        actor_connect(&clients[i], &address);
-        DURE_REQUIRE_OK(dure_iocp_timer(r.core, actor_event(&clients[i], DURE_IOCP_TIMER), 100));
+        dure_iocp_event *timer = actor_event(&c.clients[i], DURE_IOCP_TIMER);
+        DURE_REQUIRE_OK(dure_iocp_timer(c.rig.core, timer, 100));
     }
     for (size_t i = 0; i < CROWD; i++) {
-        RIG_UNTIL(&r, clients[i].completed[DURE_IOCP_CONNECT] == 1 &&
-                          clients[i].completed[DURE_IOCP_TIMER] == 1);
-        cancelled += clients[i].status[DURE_IOCP_CONNECT] == DURE_ERR_CANCELLED;
-        actor_fini(&clients[i]);
+        RIG_UNTIL(&c.rig, c.clients[i].completed[DURE_IOCP_TIMER] == 1);
     }
-    DURE_CHECK(cancelled > 0);
-    actor_fini(&listener);
-    rig_close(&r);
+    crowd_end(&c);
 }
 
 static void a_cancel_that_races_the_connect_completes_once(void)

@@ -58,14 +58,20 @@ static bool is_recycled(SOCKET handle)
     return false;
 }
 
-static bool is_out_of_place(void)
-{
-    return rig_is_sim(); /* there is no port */
-}
+/* One core whose functions of Winsock are f.table, and a listener on it. */
+typedef struct stage {
+    rig rig;
+    actor listener;
+    dure_net_address address;
+} stage;
 
-static void faults_open_with(rig *r, dure_recycling recycling)
+/* A case replaces what it wants in f.table before stage_listen. False where there is no port. */
+static bool stage_open_with(stage *s, dure_recycling recycling)
 {
     dure_iocp_core_config config;
+    if (rig_is_sim()) {
+        return false;
+    }
     memset(&f, 0, sizeof f);
     DURE_REQUIRE_OK(dure_winsock_start());
     DURE_REQUIRE_OK(dure_winsock_load(&f.real));
@@ -75,42 +81,52 @@ static void faults_open_with(rig *r, dure_recycling recycling)
     rig_config(&config);
     config.winsock = &f.table;
     config.recycling = recycling;
-    rig_open(r, &config);
+    rig_open(&s->rig, &config);
     f.closed = 0; /* of the probe */
+    return true;
 }
 
-static void faults_open(rig *r)
+static bool stage_open(stage *s)
 {
-    faults_open_with(r, DURE_RECYCLING_ON);
+    return stage_open_with(s, DURE_RECYCLING_ON);
 }
 
-static dure_iocp_counters counters_of(rig *r)
+static void stage_listen(stage *s)
+{
+    dure_net_address at = rig_loopback();
+    actor_init(&s->listener, &s->rig);
+    s->address = actor_listen(&s->listener, &at, 16);
+    actor_accept(&s->listener);
+}
+
+static dure_iocp_counters counters_of(const stage *s)
 {
     dure_iocp_counters counters;
-    dure_iocp_core_counters(r->core, &counters);
+    dure_iocp_core_counters(s->rig.core, &counters);
     return counters;
 }
 
 /* Every socket that the system made is closed again, those in pools included. */
-static void faults_close(rig *r)
+static void stage_close(stage *s)
 {
-    uint64_t fresh = counters_of(r).sockets_fresh;
-    rig_close(r);
+    actor_fini(&s->listener);
+    uint64_t fresh = counters_of(s).sockets_fresh;
+    rig_close(&s->rig);
     DURE_CHECK_EQ(f.closed, fresh);
     dure_winsock_stop();
 }
 
 /* One life of a listener's connection: it is made, "Hello" crosses it both ways, and `first` ends
  * it before the other does. */
-static void live_and_end(rig *r, actor *listener, const dure_net_address *address,
-                         bool is_client_first)
+static void live_and_end(stage *s, bool is_client_first)
 {
+    rig *r = &s->rig;
     actor client;
     actor server;
     actor_init(&client, r);
     actor_init(&server, r);
-    listener->accept_into = &server;
-    actor_connect(&client, address);
+    s->listener.accept_into = &server;
+    actor_connect(&client, &s->address);
     RIG_UNTIL(r, client.completed[DURE_IOCP_CONNECT] == 1 && server.socket != NULL);
     DURE_CHECK_OK(client.status[DURE_IOCP_CONNECT]);
     DURE_REQUIRE(server.socket != NULL);
@@ -126,15 +142,6 @@ static void live_and_end(rig *r, actor *listener, const dure_net_address *addres
     DURE_CHECK_ERR(second->status[DURE_IOCP_RECV], DURE_ERR_PEER_CLOSED);
     actor_fini(second);
     actor_fini(first);
-}
-
-static dure_net_address begin(rig *r, actor *listener)
-{
-    dure_net_address at = rig_loopback();
-    actor_init(listener, r);
-    dure_net_address address = actor_listen(listener, &at, 16);
-    actor_accept(listener);
-    return address;
 }
 
 /* ---- AcceptEx ---- */
@@ -155,27 +162,24 @@ static BOOL WSAAPI spoil_accepts(SOCKET handle, LPWSAOVERLAPPED overlapped, LPDW
 
 static void an_accept_that_was_reset_stops_nothing(void)
 {
-    rig r;
-    actor listener;
+    stage s;
     actor victim;
-    if (is_out_of_place()) {
+    if (!stage_open(&s)) {
         return;
     }
-    faults_open(&r);
     f.table.get_overlapped_result = spoil_accepts;
     f.accepts_to_spoil = 1;
-    dure_net_address address = begin(&r, &listener);
-    actor_init(&victim, &r);
-    actor_connect(&victim, &address);
-    RIG_UNTIL(&r, f.accepts_spoilt == 1 && victim.completed[DURE_IOCP_CONNECT] == 1);
-    DURE_CHECK_EQ(listener.delivered[DURE_IOCP_ACCEPT], 0);
+    stage_listen(&s);
+    actor_init(&victim, &s.rig);
+    actor_connect(&victim, &s.address);
+    RIG_UNTIL(&s.rig, f.accepts_spoilt == 1 && victim.completed[DURE_IOCP_CONNECT] == 1);
+    DURE_CHECK_EQ(s.listener.delivered[DURE_IOCP_ACCEPT], 0);
     for (size_t i = 0; i < 3; i++) {
-        live_and_end(&r, &listener, &address, true);
+        live_and_end(&s, true);
     }
-    DURE_CHECK_EQ(listener.completed[DURE_IOCP_ACCEPT], 0);
+    DURE_CHECK_EQ(s.listener.completed[DURE_IOCP_ACCEPT], 0);
     actor_fini(&victim);
-    actor_fini(&listener);
-    faults_close(&r);
+    stage_close(&s);
 }
 
 /* ---- DisconnectEx ---- */
@@ -193,21 +197,18 @@ static BOOL PASCAL fail_disconnect(SOCKET handle, LPOVERLAPPED overlapped, DWORD
 
 static void a_disconnect_that_fails_at_the_call_closes_the_socket(void)
 {
-    rig r;
-    actor listener;
-    if (is_out_of_place()) {
+    stage s;
+    if (!stage_open(&s)) {
         return;
     }
-    faults_open(&r);
     f.table.disconnect_ex = fail_disconnect;
-    dure_net_address address = begin(&r, &listener);
-    live_and_end(&r, &listener, &address, true);
-    live_and_end(&r, &listener, &address, false);
+    stage_listen(&s);
+    live_and_end(&s, true);
+    live_and_end(&s, false);
     DURE_CHECK(f.recycled_count >= 2);
-    DURE_CHECK_EQ(counters_of(&r).sockets_refused, f.recycled_count);
-    DURE_CHECK_EQ(counters_of(&r).sockets_reused, 0);
-    actor_fini(&listener);
-    faults_close(&r);
+    DURE_CHECK_EQ(counters_of(&s).sockets_refused, f.recycled_count);
+    DURE_CHECK_EQ(counters_of(&s).sockets_reused, 0);
+    stage_close(&s);
 }
 
 static BOOL PASCAL hang_disconnect(SOCKET handle, LPOVERLAPPED overlapped, DWORD flags,
@@ -234,29 +235,26 @@ static BOOL WINAPI cancel_hanging(HANDLE file, LPOVERLAPPED overlapped)
 
 static void a_disconnect_that_never_completes_is_given_up(void)
 {
-    rig r;
-    actor listener;
-    if (is_out_of_place()) {
+    stage s;
+    if (!stage_open(&s)) {
         return;
     }
-    faults_open(&r);
     f.table.disconnect_ex = hang_disconnect;
     f.table.cancel_io_ex = cancel_hanging;
-    dure_net_address address = begin(&r, &listener);
-    live_and_end(&r, &listener, &address, false);
+    stage_listen(&s);
+    live_and_end(&s, false);
     DURE_CHECK_EQ(f.recycled_count, 1);
     DURE_CHECK(f.hanging != NULL);
     uint64_t closed = f.closed;
-    uint64_t begin_ns = dure_iocp_core_exact_ns(r.core);
-    RIG_UNTIL(&r, f.hanging == NULL);
-    DURE_CHECK(dure_iocp_core_exact_ns(r.core) - begin_ns <
+    uint64_t begin_ns = dure_iocp_core_exact_ns(s.rig.core);
+    RIG_UNTIL(&s.rig, f.hanging == NULL);
+    DURE_CHECK(dure_iocp_core_exact_ns(s.rig.core) - begin_ns <
                2 * DURE_RECYCLE_DEADLINE_MS * UINT64_C(1000000));
-    DURE_CHECK_EQ(counters_of(&r).sockets_refused, 1);
+    DURE_CHECK_EQ(counters_of(&s).sockets_refused, 1);
     DURE_CHECK_EQ(f.closed, closed + 1);
-    live_and_end(&r, &listener, &address, false); /* this one ends with the core */
+    live_and_end(&s, false); /* this one ends with the core */
     DURE_CHECK(f.hanging != NULL);
-    actor_fini(&listener);
-    faults_close(&r);
+    stage_close(&s);
 }
 
 /* ---- recycled sockets ---- */
@@ -275,23 +273,20 @@ static BOOL PASCAL pretend_disconnect(SOCKET handle, LPOVERLAPPED overlapped, DW
 
 static void an_accepted_socket_serves_again(void)
 {
-    rig r;
-    actor listener;
-    if (is_out_of_place()) {
+    stage s;
+    if (!stage_open(&s)) {
         return;
     }
-    faults_open(&r);
     f.table.disconnect_ex = pretend_disconnect;
-    dure_net_address address = begin(&r, &listener);
+    stage_listen(&s);
     /* The AcceptEx that are outstanding already have sockets of their own. */
-    for (size_t i = 0; i < 70 && counters_of(&r).sockets_reused == 0; i++) {
-        live_and_end(&r, &listener, &address, true);
+    for (size_t i = 0; i < 70 && counters_of(&s).sockets_reused == 0; i++) {
+        live_and_end(&s, true);
         f.recycled_count = 0;
     }
-    DURE_CHECK(counters_of(&r).sockets_reused > 0);
-    DURE_CHECK_EQ(counters_of(&r).sockets_refused, 0);
-    actor_fini(&listener);
-    faults_close(&r);
+    DURE_CHECK(counters_of(&s).sockets_reused > 0);
+    DURE_CHECK_EQ(counters_of(&s).sockets_refused, 0);
+    stage_close(&s);
 }
 
 /* As Wine does, and as Windows can. */
@@ -310,23 +305,20 @@ static BOOL PASCAL refuse_recycled(SOCKET handle, const struct sockaddr *address
 
 static void a_recycled_socket_that_connect_refuses_is_replaced(void)
 {
-    rig r;
-    actor listener;
-    if (is_out_of_place()) {
+    stage s;
+    if (!stage_open(&s)) {
         return;
     }
-    faults_open(&r);
     f.table.disconnect_ex = pretend_disconnect;
     f.table.connect_ex = refuse_recycled;
-    dure_net_address address = begin(&r, &listener);
-    live_and_end(&r, &listener, &address, false);
+    stage_listen(&s);
+    live_and_end(&s, false);
     DURE_CHECK_EQ(f.recycled_count, 1);
-    (void)dure_iocp_core_run_once(r.core, 20);
-    live_and_end(&r, &listener, &address, false); /* the pool's socket comes first */
+    (void)dure_iocp_core_run_once(s.rig.core, 20);
+    live_and_end(&s, false); /* the pool's socket comes first */
     DURE_CHECK_EQ(f.connects_refused, 1);
-    DURE_CHECK_EQ(counters_of(&r).sockets_refused, 1);
-    actor_fini(&listener);
-    faults_close(&r);
+    DURE_CHECK_EQ(counters_of(&s).sockets_refused, 1);
+    stage_close(&s);
 }
 
 /* The refusal comes with the packet: a port in TIME_WAIT reads so. */
@@ -357,23 +349,20 @@ static BOOL PASCAL pretend_connect(SOCKET handle, const struct sockaddr *address
 
 static void a_recycled_socket_that_fails_later_is_replaced_too(void)
 {
-    rig r;
-    actor listener;
-    if (is_out_of_place()) {
+    stage s;
+    if (!stage_open(&s)) {
         return;
     }
-    faults_open(&r);
     f.table.disconnect_ex = pretend_disconnect;
     f.table.connect_ex = pretend_connect;
     f.table.get_overlapped_result = refuse_in_the_packet;
-    dure_net_address address = begin(&r, &listener);
-    live_and_end(&r, &listener, &address, false);
-    (void)dure_iocp_core_run_once(r.core, 20);
-    live_and_end(&r, &listener, &address, false);
+    stage_listen(&s);
+    live_and_end(&s, false);
+    (void)dure_iocp_core_run_once(s.rig.core, 20);
+    live_and_end(&s, false);
     DURE_CHECK_EQ(f.connects_refused, 1);
-    DURE_CHECK_EQ(counters_of(&r).sockets_refused, 1);
-    actor_fini(&listener);
-    faults_close(&r);
+    DURE_CHECK_EQ(counters_of(&s).sockets_refused, 1);
+    stage_close(&s);
 }
 
 /* ---- a packet that overtakes its call ---- */
@@ -394,18 +383,15 @@ static BOOL PASCAL slow_connect(SOCKET handle, const struct sockaddr *address, i
 
 static void a_packet_may_come_before_its_call_returns(void)
 {
-    rig r;
-    actor listener;
-    if (is_out_of_place()) {
+    stage s;
+    if (!stage_open(&s)) {
         return;
     }
-    faults_open(&r);
     f.table.connect_ex = slow_connect;
-    dure_net_address address = begin(&r, &listener);
-    live_and_end(&r, &listener, &address, true);
+    stage_listen(&s);
+    live_and_end(&s, true);
     DURE_CHECK_EQ(f.overtaken, 1);
-    actor_fini(&listener);
-    faults_close(&r);
+    stage_close(&s);
 }
 
 /* ---- what the system shows ---- */
@@ -471,21 +457,19 @@ static bool does_system_count(void)
 
 static void the_system_has_as_many_handles_as_before(void)
 {
-    rig r;
-    actor listener;
-    if (is_out_of_place()) {
+    stage s;
+    if (rig_is_sim()) {
         return;
     }
     bool is_shown = does_system_count();
     size_t before = 0;
     for (size_t round = 0; round < 2; round++) {
-        faults_open_with(&r, DURE_RECYCLING_PROBE);
-        dure_net_address address = begin(&r, &listener);
+        (void)stage_open_with(&s, DURE_RECYCLING_PROBE);
+        stage_listen(&s);
         for (size_t i = 0; i < 10; i++) {
-            live_and_end(&r, &listener, &address, i % 2 == 0);
+            live_and_end(&s, i % 2 == 0);
         }
-        actor_fini(&listener);
-        faults_close(&r);
+        stage_close(&s);
         if (round == 0) {
             before = handle_count(); /* what Winsock opens once is open */
         }
