@@ -51,43 +51,28 @@ void dure_request_tell_local(dure_request *request, const dure_outcome *outcome)
     reply(request->reply_ctx, outcome);
 }
 
-static void send_body(dure_request *request, dure_slice body)
+static void tell_local(dure_request *request, dure_slice bytes, bool is_error)
 {
     dure_rpc *rpc = request->rpc;
-    if (request->reply != NULL) {
-        const dure_outcome outcome = {.status = DURE_OK, .body = body, .from = rpc->self};
-        dure_request_tell_local(request, &outcome);
-    } else if (request->call_id != 0 && !request->is_cancelled) {
-        dure_rpc_on_local_answer(rpc, request->call_id, body, false);
-    } else if (wants_answer(request)) {
-        dure_frame frame = answer_frame(request, DURE_FRAME_RESPONSE);
-        frame.body = body;
-        dure_rpc_clear_buf(&rpc->reply);
-        if (dure_frame_encode(&rpc->reply, &frame) == DURE_OK) {
-            send_reply(request);
-        } else {
-            count_dropped(request);
-        }
-    } else {
-        count_dropped(request);
+    dure_outcome outcome = {.status = DURE_OK, .body = bytes};
+    if (is_error && dure_rpc_read_error(bytes, &outcome) != DURE_OK) {
+        dure_rpc_own_outcome(DURE_ERR_INTERNAL, &outcome);
     }
+    outcome.from = rpc->self;
+    dure_request_tell_local(request, &outcome);
 }
 
-static void send_error(dure_request *request, dure_slice error)
+/* A body, or an error's [code, name, text], to whoever waits for it. */
+static void send_answer(dure_request *request, dure_slice bytes, bool is_error)
 {
     dure_rpc *rpc = request->rpc;
     if (request->reply != NULL) {
-        dure_outcome outcome;
-        if (dure_rpc_read_error(error, &outcome) != DURE_OK) {
-            dure_rpc_own_outcome(DURE_ERR_INTERNAL, &outcome);
-        }
-        outcome.from = rpc->self;
-        dure_request_tell_local(request, &outcome);
+        tell_local(request, bytes, is_error);
     } else if (request->call_id != 0 && !request->is_cancelled) {
-        dure_rpc_on_local_answer(rpc, request->call_id, error, true);
+        dure_rpc_on_local_answer(rpc, request->call_id, bytes, is_error);
     } else if (wants_answer(request)) {
-        dure_frame frame = answer_frame(request, DURE_FRAME_ERROR);
-        frame.body = error;
+        dure_frame frame = answer_frame(request, is_error ? DURE_FRAME_ERROR : DURE_FRAME_RESPONSE);
+        frame.body = bytes;
         dure_rpc_clear_buf(&rpc->reply);
         if (dure_frame_encode(&rpc->reply, &frame) == DURE_OK) {
             send_reply(request);
@@ -101,7 +86,7 @@ static void send_error(dure_request *request, dure_slice error)
 
 void dure_request_answer_body(dure_request *request, dure_slice body)
 {
-    send_body(request, body);
+    send_answer(request, body, false);
     if (request->key_entry != NULL) {
         dure_rpc_keys_answered(request, body, false);
     }
@@ -109,7 +94,7 @@ void dure_request_answer_body(dure_request *request, dure_slice body)
 
 void dure_request_answer_error(dure_request *request, dure_slice error)
 {
-    send_error(request, error);
+    send_answer(request, error, true);
     if (request->key_entry != NULL) {
         dure_rpc_keys_answered(request, error, true);
     }
