@@ -3,31 +3,20 @@
  * getaddrinfo, and its answers as our addresses.
  */
 #include <netdb.h>
-#include <netinet/in.h>
 #include <string.h>
-#include <sys/socket.h>
 
+#include "iocp/socket_posix.h"
 #include "net/lookup.h"
 
-static int address_of(const struct sockaddr *from, uint16_t port, dure_net_address *out)
+static dure_err address_of(const struct addrinfo *from, uint16_t port, dure_net_address *out)
 {
-    *out = (dure_net_address){.port = port};
-    if (from->sa_family == AF_INET) {
-        struct sockaddr_in in;
-        memcpy(&in, from, sizeof in);
-        out->family = DURE_FAMILY_IPV4;
-        memcpy(out->ip, &in.sin_addr, 4);
-        return 1;
-    }
-    if (from->sa_family == AF_INET6) {
-        struct sockaddr_in6 in6;
-        memcpy(&in6, from, sizeof in6);
-        out->family = DURE_FAMILY_IPV6;
-        out->scope_id = in6.sin6_scope_id;
-        memcpy(out->ip, &in6.sin6_addr, 16);
-        return 1;
-    }
-    return 0;
+    dure_sockaddr sockaddr;
+    memset(&sockaddr, 0, sizeof sockaddr);
+    size_t len = from->ai_addrlen;
+    memcpy(&sockaddr, from->ai_addr, len < sizeof sockaddr ? len : sizeof sockaddr);
+    dure_err err = dure_sockaddr_to(&sockaddr, out);
+    out->port = port;
+    return err;
 }
 
 static dure_err lookup_error(int code)
@@ -54,7 +43,7 @@ dure_err dure_net_lookup(const char *host, uint16_t port, dure_net_address *out,
     }
     size_t count = 0;
     for (const struct addrinfo *at = found; at != NULL && count < max; at = at->ai_next) {
-        if (address_of(at->ai_addr, port, &out[count])) {
+        if (address_of(at, port, &out[count]) == DURE_OK) {
             count++;
         }
     }
