@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
@@ -63,16 +62,6 @@ void dure_thread_join(dure_thread *thread)
     int error = pthread_join(thread->handle, NULL);
     DURE_ASSERT(error == 0);
     dure_mem_free(thread);
-}
-
-uint64_t dure_thread_self(void)
-{
-    static atomic_uint_fast64_t next_id = 1;
-    static _Thread_local uint64_t id;
-    if (id == 0) {
-        id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
-    }
-    return id;
 }
 
 dure_mutex *dure_mutex_create(void)

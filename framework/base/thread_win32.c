@@ -8,7 +8,6 @@
 #include <windows.h>
 
 #include <process.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -84,16 +83,6 @@ void dure_thread_join(dure_thread *thread)
     DURE_ASSERT(result == WAIT_OBJECT_0);
     (void)CloseHandle(thread->handle);
     dure_mem_free(thread);
-}
-
-uint64_t dure_thread_self(void)
-{
-    static atomic_uint_fast64_t next_id = 1;
-    static _Thread_local uint64_t id;
-    if (id == 0) {
-        id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
-    }
-    return id;
 }
 
 dure_mutex *dure_mutex_create(void)
