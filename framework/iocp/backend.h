@@ -110,14 +110,14 @@ struct dure_iocp_backend {
     /* Makes poll return, now or when it is next called. Any thread. */
     void (*wake)(dure_iocp_core *core);
 
-    /* Monotonic nanoseconds, and milliseconds since 1970. Any thread. */
+    /*
+     * For a back end with a world of its own; NULL: the system's, of iocp/system.h. Monotonic
+     * nanoseconds, milliseconds since 1970 and unguessable bytes, from any thread; and the most
+     * sockets when the configuration names no number.
+     */
     uint64_t (*now_ns)(const dure_iocp_core *core);
     uint64_t (*wall_ms)(const dure_iocp_core *core);
-
-    /* Unguessable bytes. Any thread. */
     dure_err (*entropy)(dure_iocp_core *core, void *out, size_t len);
-
-    /* Most sockets when the configuration names no number. */
     uint32_t (*sockets_limit)(const dure_iocp_core *core);
 
     /*

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "iocp/backend.h"
+#include "iocp/system.h"
 
 /*
  * Passes of one round. Sends that leave at once and what their completions start are finished in
@@ -215,6 +216,12 @@ static dure_err backend_create_first(const dure_iocp_core_config *config, const 
     return err;
 }
 
+static uint32_t sockets_limit(const dure_iocp_core *core)
+{
+    return core->backend->sockets_limit != NULL ? core->backend->sockets_limit(core)
+                                                : dure_system_sockets_max();
+}
+
 static dure_err core_init(dure_iocp_core *core, const dure_iocp_core_config *config)
 {
     core->config = *config;
@@ -222,10 +229,9 @@ static dure_err core_init(dure_iocp_core *core, const dure_iocp_core_config *con
     dure_list_init(&core->deferred);
     dure_list_init(&core->graveyard);
     dure_timer_heap_init(&core->timers);
-    core->sockets_max =
-        config->sockets_max != 0 ? config->sockets_max : core->backend->sockets_limit(core);
+    core->sockets_max = config->sockets_max != 0 ? config->sockets_max : sockets_limit(core);
     uint64_t seed = 0;
-    dure_err err = core->backend->entropy(core, &seed, sizeof seed);
+    dure_err err = dure_iocp_core_entropy(core, &seed, sizeof seed);
     if (err != DURE_OK) {
         return err;
     }
@@ -319,7 +325,7 @@ bool dure_iocp_core_is_due(const dure_iocp_core *core)
     return !dure_list_is_empty(&core->ready) || !dure_list_is_empty(&core->deferred) ||
            core->backend->is_busy(core) ||
            atomic_load_explicit(&core->is_mail_waiting, memory_order_acquire) ||
-           dure_timer_heap_next_ns(&core->timers) <= core->backend->now_ns(core);
+           dure_timer_heap_next_ns(&core->timers) <= dure_iocp_core_exact_ns(core);
 }
 
 static uint64_t wait_until_due(const dure_iocp_core *core, uint64_t wait_ns)
@@ -328,7 +334,7 @@ static uint64_t wait_until_due(const dure_iocp_core *core, uint64_t wait_ns)
         return 0;
     }
     uint64_t next_ns = dure_timer_heap_next_ns(&core->timers);
-    uint64_t now_ns = core->backend->now_ns(core);
+    uint64_t now_ns = dure_iocp_core_exact_ns(core);
     if (next_ns == UINT64_MAX) {
         return wait_ns;
     }
@@ -377,7 +383,7 @@ size_t dure_iocp_core_round(dure_iocp_core *core, uint64_t wait_ns)
     core->counters.rounds++;
     core->backend->poll(core, wait_until_due(core, wait_ns));
     core->is_in_round = true;
-    core->now_ns = core->backend->now_ns(core);
+    core->now_ns = dure_iocp_core_exact_ns(core);
     collect_mail(core);
     collect_timers(core);
     for (uint32_t pass = 0; pass < PASSES_MAX; pass++) {
@@ -405,7 +411,7 @@ size_t dure_iocp_core_run_once(dure_iocp_core *core, uint32_t max_wait_ms)
     if (core->backend->run_once != NULL) {
         return core->backend->run_once(core, max_wait_ms);
     }
-    uint64_t begin_ns = core->backend->now_ns(core);
+    uint64_t begin_ns = dure_iocp_core_exact_ns(core);
     uint64_t limit_ns = max_wait_ms == UINT32_MAX ? UINT64_MAX : (uint64_t)max_wait_ms * NS_PER_MS;
     uint64_t wait_ns = limit_ns;
     for (;;) {
@@ -414,7 +420,7 @@ size_t dure_iocp_core_run_once(dure_iocp_core *core, uint32_t max_wait_ms)
             return count;
         }
         if (limit_ns != UINT64_MAX) {
-            uint64_t passed_ns = core->backend->now_ns(core) - begin_ns;
+            uint64_t passed_ns = dure_iocp_core_exact_ns(core) - begin_ns;
             wait_ns = passed_ns < limit_ns ? limit_ns - passed_ns : 0;
         }
     }
@@ -722,7 +728,7 @@ dure_err dure_iocp_timer(dure_iocp_core *core, dure_iocp_event *event, uint32_t 
     DURE_ASSERT(event->kind == DURE_IOCP_TIMER);
     DURE_ASSERT(!event->_active);
     /* Not the round's time: that lies in the past, and a timer is never early. */
-    uint64_t due_ns = core->backend->now_ns(core) + (uint64_t)delay_ms * NS_PER_MS;
+    uint64_t due_ns = dure_iocp_core_exact_ns(core) + (uint64_t)delay_ms * NS_PER_MS;
     dure_err err = dure_timer_heap_add(&core->timers, event, due_ns);
     if (err == DURE_OK) {
         ledger_begin(core, event);
@@ -838,7 +844,7 @@ void dure_iocp_core_undefer(dure_iocp_deferred *deferred)
 
 uint64_t dure_iocp_core_now_ns(const dure_iocp_core *core)
 {
-    return core->is_in_round ? core->now_ns : core->backend->now_ns(core);
+    return core->is_in_round ? core->now_ns : dure_iocp_core_exact_ns(core);
 }
 
 uint64_t dure_iocp_core_now_ms(const dure_iocp_core *core)
@@ -848,12 +854,12 @@ uint64_t dure_iocp_core_now_ms(const dure_iocp_core *core)
 
 uint64_t dure_iocp_core_exact_ns(const dure_iocp_core *core)
 {
-    return core->backend->now_ns(core);
+    return core->backend->now_ns != NULL ? core->backend->now_ns(core) : dure_system_now_ns();
 }
 
 uint64_t dure_iocp_core_wall_ms(const dure_iocp_core *core)
 {
-    return core->backend->wall_ms(core);
+    return core->backend->wall_ms != NULL ? core->backend->wall_ms(core) : dure_system_wall_ms();
 }
 
 uint64_t dure_iocp_core_random(dure_iocp_core *core)
@@ -864,7 +870,8 @@ uint64_t dure_iocp_core_random(dure_iocp_core *core)
 
 dure_err dure_iocp_core_entropy(dure_iocp_core *core, void *out, size_t len)
 {
-    return core->backend->entropy(core, out, len);
+    return core->backend->entropy != NULL ? core->backend->entropy(core, out, len)
+                                          : dure_system_entropy(out, len);
 }
 
 /* ---- questions ---- */

@@ -17,7 +17,6 @@
 #include "base/mem.h"
 #include "iocp/backends.h"
 #include "iocp/socket_posix.h"
-#include "iocp/system.h"
 
 #define EVENTS_PER_POLL 256
 #define NS_PER_MS       1000000u
@@ -195,30 +194,6 @@ static void epoll_wake(dure_iocp_core *base)
     const uint64_t one = 1;
     ssize_t put = write(core_of(base)->wake_fd, &one, sizeof one);
     (void)put; /* EAGAIN: the counter is full, so the core is awake */
-}
-
-static uint64_t epoll_now_ns(const dure_iocp_core *core)
-{
-    (void)core;
-    return dure_system_now_ns();
-}
-
-static uint64_t epoll_wall_ms(const dure_iocp_core *core)
-{
-    (void)core;
-    return dure_system_wall_ms();
-}
-
-static dure_err epoll_entropy(dure_iocp_core *core, void *out, size_t len)
-{
-    (void)core;
-    return dure_system_entropy(out, len);
-}
-
-static uint32_t epoll_sockets_limit(const dure_iocp_core *core)
-{
-    (void)core;
-    return dure_system_sockets_max();
 }
 
 /* ---- sockets ---- */
@@ -622,10 +597,6 @@ const dure_iocp_backend dure_iocp_backend_epoll = {
     .is_busy = epoll_is_busy,
     .is_busy_now = epoll_is_busy_now,
     .wake = epoll_wake,
-    .now_ns = epoll_now_ns,
-    .wall_ms = epoll_wall_ms,
-    .entropy = epoll_entropy,
-    .sockets_limit = epoll_sockets_limit,
     .open = epoll_open,
     .close = epoll_close,
     .release = epoll_release,

@@ -26,7 +26,6 @@
 #include "base/mem.h"
 #include "iocp/backends.h"
 #include "iocp/socket_posix.h"
-#include "iocp/system.h"
 
 #define SQ_ENTRIES       1024u
 #define CQ_ENTRIES       4096u
@@ -466,30 +465,6 @@ static void uring_wake(dure_iocp_core *base)
     (void)put; /* EAGAIN: the counter is full, so the core is awake */
 }
 
-static uint64_t uring_now_ns(const dure_iocp_core *core)
-{
-    (void)core;
-    return dure_system_now_ns();
-}
-
-static uint64_t uring_wall_ms(const dure_iocp_core *core)
-{
-    (void)core;
-    return dure_system_wall_ms();
-}
-
-static dure_err uring_entropy(dure_iocp_core *core, void *out, size_t len)
-{
-    (void)core;
-    return dure_system_entropy(out, len);
-}
-
-static uint32_t uring_sockets_limit(const dure_iocp_core *core)
-{
-    (void)core;
-    return dure_system_sockets_max();
-}
-
 /* ---- sockets ---- */
 
 static void set_blocking(int fd, bool is_blocking)
@@ -923,10 +898,6 @@ const dure_iocp_backend dure_iocp_backend_uring = {
     .is_busy = uring_is_busy,
     .is_busy_now = uring_is_busy,
     .wake = uring_wake,
-    .now_ns = uring_now_ns,
-    .wall_ms = uring_wall_ms,
-    .entropy = uring_entropy,
-    .sockets_limit = uring_sockets_limit,
     .open = uring_open,
     .close = uring_close,
     .bury = uring_bury,

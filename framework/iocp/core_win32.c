@@ -171,30 +171,6 @@ static void win32_wake(dure_iocp_core *base)
     DURE_ASSERT(is_posted);
 }
 
-static uint64_t win32_now_ns(const dure_iocp_core *core)
-{
-    (void)core;
-    return dure_system_now_ns();
-}
-
-static uint64_t win32_wall_ms(const dure_iocp_core *core)
-{
-    (void)core;
-    return dure_system_wall_ms();
-}
-
-static dure_err win32_entropy(dure_iocp_core *core, void *out, size_t len)
-{
-    (void)core;
-    return dure_system_entropy(out, len);
-}
-
-static uint32_t win32_sockets_limit(const dure_iocp_core *core)
-{
-    (void)core;
-    return dure_system_sockets_max();
-}
-
 /* ---- sockets ---- */
 
 win32_socket *dure_win32_socket_new(SOCKET handle)
@@ -551,10 +527,6 @@ const dure_iocp_backend dure_iocp_backend_win32 = {
     .is_busy = win32_is_busy,
     .is_busy_now = win32_is_busy_now,
     .wake = win32_wake,
-    .now_ns = win32_now_ns,
-    .wall_ms = win32_wall_ms,
-    .entropy = win32_entropy,
-    .sockets_limit = win32_sockets_limit,
     .open = win32_open,
     .close = win32_close,
     .release = win32_release,

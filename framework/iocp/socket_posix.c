@@ -109,15 +109,23 @@ dure_err dure_socket_fd_listen(int fd, uint32_t backlog)
     return listen(fd, count) == 0 ? DURE_OK : dure_err_from_system(errno);
 }
 
-dure_err dure_socket_fd_local(int fd, dure_net_address *out_address)
+/* getsockname or getpeername. */
+typedef int (*name_fn)(int fd, struct sockaddr *sockaddr, socklen_t *len);
+
+static dure_err address_by(name_fn name, int fd, dure_net_address *out_address)
 {
     dure_sockaddr sockaddr;
     socklen_t len = sizeof sockaddr;
-    if (getsockname(fd, &sockaddr.any, &len) != 0) {
+    if (name(fd, &sockaddr.any, &len) != 0) {
         return DURE_ERR_STATE;
     }
+    return dure_sockaddr_to(&sockaddr, out_address);
+}
+
+dure_err dure_socket_fd_local(int fd, dure_net_address *out_address)
+{
     dure_net_address address;
-    dure_err err = dure_sockaddr_to(&sockaddr, &address);
+    dure_err err = address_by(getsockname, fd, &address);
     if (err == DURE_OK && address.port == 0) {
         err = DURE_ERR_STATE;
     }
@@ -129,13 +137,8 @@ dure_err dure_socket_fd_local(int fd, dure_net_address *out_address)
 
 dure_err dure_socket_fd_peer(int fd, dure_net_address *out_address)
 {
-    dure_sockaddr sockaddr;
-    socklen_t len = sizeof sockaddr;
-    if (getpeername(fd, &sockaddr.any, &len) != 0) {
-        return DURE_ERR_STATE;
-    }
     dure_net_address address;
-    dure_err err = dure_sockaddr_to(&sockaddr, &address);
+    dure_err err = address_by(getpeername, fd, &address);
     if (err == DURE_OK) {
         *out_address = address;
     }

@@ -132,15 +132,23 @@ dure_err dure_socket_handle_listen(SOCKET handle, uint32_t backlog)
     return listen(handle, count) == 0 ? DURE_OK : dure_err_from_system(WSAGetLastError());
 }
 
-dure_err dure_socket_handle_local(SOCKET handle, dure_net_address *out_address)
+/* getsockname or getpeername. */
+typedef int(WSAAPI *name_fn)(SOCKET handle, struct sockaddr *sockaddr, int *len);
+
+static dure_err address_by(name_fn name, SOCKET handle, dure_net_address *out_address)
 {
     dure_sockaddr sockaddr;
-    dure_net_address address;
     int len = (int)sizeof sockaddr;
-    if (getsockname(handle, &sockaddr.any, &len) != 0) {
+    if (name(handle, &sockaddr.any, &len) != 0) {
         return DURE_ERR_STATE;
     }
-    dure_err err = dure_sockaddr_to(&sockaddr, &address);
+    return dure_sockaddr_to(&sockaddr, out_address);
+}
+
+dure_err dure_socket_handle_local(SOCKET handle, dure_net_address *out_address)
+{
+    dure_net_address address;
+    dure_err err = address_by(getsockname, handle, &address);
     if (err == DURE_OK && address.port == 0) {
         err = DURE_ERR_STATE;
     }
@@ -152,13 +160,8 @@ dure_err dure_socket_handle_local(SOCKET handle, dure_net_address *out_address)
 
 dure_err dure_socket_handle_peer(SOCKET handle, dure_net_address *out_address)
 {
-    dure_sockaddr sockaddr;
     dure_net_address address;
-    int len = (int)sizeof sockaddr;
-    if (getpeername(handle, &sockaddr.any, &len) != 0) {
-        return DURE_ERR_STATE;
-    }
-    dure_err err = dure_sockaddr_to(&sockaddr, &address);
+    dure_err err = address_by(getpeername, handle, &address);
     if (err == DURE_OK) {
         *out_address = address;
     }
