@@ -5,6 +5,7 @@
 #ifndef DURE_IOCP_SOCKET_POSIX_H
 #define DURE_IOCP_SOCKET_POSIX_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>

@@ -19,7 +19,7 @@ typedef union dure_sockaddr {
 } dure_sockaddr;
 
 /* The system's form of an address. */
-int dure_sockaddr_from(const dure_net_address *address, dure_sockaddr *out_sockaddr);
+socklen_t dure_sockaddr_from(const dure_net_address *address, dure_sockaddr *out_sockaddr);
 
 /*
  * Ours.
