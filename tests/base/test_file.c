@@ -6,26 +6,7 @@
 #include "base/file.h"
 
 #include "base/mem.h"
-#include "support/check.h"
-
-#define PLACE_PATH_MAX 4096
-
-typedef struct place {
-    char folder[PLACE_PATH_MAX];
-    char file[PLACE_PATH_MAX + 64];
-} place;
-
-static void enter(place *here)
-{
-    DURE_REQUIRE_OK(dure_file_make_temp_folder("dure-test", here->folder, sizeof here->folder));
-    (void)snprintf(here->file, sizeof here->file, "%s/file", here->folder);
-}
-
-static void leave(const place *here)
-{
-    DURE_CHECK_OK(dure_file_remove_folder(here->folder));
-    DURE_CHECK(!dure_file_exists(here->folder));
-}
+#include "base/place.h"
 
 static void what_was_written_is_read(void)
 {

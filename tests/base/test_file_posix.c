@@ -8,24 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "support/check.h"
-
-typedef struct place {
-    char folder[PATH_MAX];
-    char file[PATH_MAX + 64];
-} place;
-
-static void enter(place *here)
-{
-    DURE_REQUIRE_OK(dure_file_make_temp_folder("dure-test", here->folder, sizeof here->folder));
-    (void)snprintf(here->file, sizeof here->file, "%s/file", here->folder);
-}
-
-static void leave(const place *here)
-{
-    DURE_CHECK_OK(dure_file_remove_folder(here->folder));
-    DURE_CHECK(!dure_file_exists(here->folder));
-}
+#include "base/place.h"
 
 static unsigned mode_of(const char *path)
 {

@@ -146,6 +146,17 @@ static bool answer_holds(const dure_rpc_answer *answer, const char *text)
     return false;
 }
 
+/* One that may ask. */
+static dure_rpc_client *dial_with_token(const real_node *real)
+{
+    char token[65];
+    dure_rpc_answer answer;
+    dure_rpc_client *client = dial(real, token);
+    DURE_REQUIRE_OK(ask(client, "auth", token, &answer));
+    DURE_CHECK(!answer.is_error && answer_holds(&answer, "\xc3"));
+    return client;
+}
+
 static void only_the_owner_may_read_the_token(void)
 {
     real_node real;
@@ -173,12 +184,9 @@ static void who_has_the_token_may_ask(void)
         {"log_level", "debug", true, "UNAVAILABLE"}, /* this one has no log */
     };
     real_node real;
-    char token[65];
     dure_rpc_answer answer;
     real_open(&real);
-    dure_rpc_client *client = dial(&real, token);
-    DURE_REQUIRE_OK(ask(client, "auth", token, &answer));
-    DURE_CHECK(!answer.is_error && answer_holds(&answer, "\xc3"));
+    dure_rpc_client *client = dial_with_token(&real);
     for (size_t i = 0; i < DURE_COUNT_OF(rows); i++) {
         DURE_REQUIRE_OK(ask(client, rows[i].method, rows[i].text, &answer));
         DURE_CHECK_EQ(answer.is_error, rows[i].is_error);
@@ -215,11 +223,9 @@ static void who_has_not_is_refused_and_cut(void)
 static void stop_ends_the_node(void)
 {
     real_node real;
-    char token[65];
     dure_rpc_answer answer;
     real_open(&real);
-    dure_rpc_client *client = dial(&real, token);
-    DURE_REQUIRE_OK(ask(client, "auth", token, &answer));
+    dure_rpc_client *client = dial_with_token(&real);
     DURE_REQUIRE_OK(ask(client, "stop", NULL, &answer));
     DURE_CHECK(!answer.is_error);
     DURE_CHECK(dure_rpc_client_wait(client, ANSWER_MS) != DURE_OK);
@@ -239,8 +245,7 @@ static void silent_connections_do_not_hide_the_node(void)
     for (size_t i = 0; i < HOGS; i++) {
         hogs[i] = dial(&real, token);
     }
-    dure_rpc_client *client = dial(&real, token);
-    DURE_REQUIRE_OK(ask(client, "auth", token, &answer));
+    dure_rpc_client *client = dial_with_token(&real);
     DURE_REQUIRE_OK(ask(client, "status", NULL, &answer));
     DURE_CHECK(answer_holds(&answer, "greeter-1"));
     DURE_CHECK(dure_rpc_client_wait(hogs[0], ANSWER_MS) != DURE_OK); /* the oldest went */

@@ -53,15 +53,28 @@ static size_t count_gone(const sim_client *clients)
     return count;
 }
 
+static void open_crowd(sim_node *sim, sim_client *clients, sim_settings_fn tune)
+{
+    sim_node_open(sim, tune);
+    for (size_t i = 0; i < CROWD; i++) {
+        sim_client_open(&clients[i], sim);
+    }
+}
+
+static void close_crowd(sim_node *sim, sim_client *clients)
+{
+    for (size_t i = 0; i < CROWD; i++) {
+        sim_client_close(&clients[i]);
+    }
+    sim_node_close(sim);
+}
+
 /* They look for another gateway all at once otherwise. */
 static void clients_are_told_one_after_the_other(void)
 {
     sim_node sim;
     sim_client clients[CROWD];
-    sim_node_open(&sim, NULL);
-    for (size_t i = 0; i < CROWD; i++) {
-        sim_client_open(&clients[i], &sim);
-    }
+    open_crowd(&sim, clients, NULL);
     dure_node_stop(sim.node);
     sim_node_run(&sim, 50);
     size_t half = count_gone(clients);
@@ -73,9 +86,8 @@ static void clients_are_told_one_after_the_other(void)
     DURE_CHECK(sim.is_ended);
     for (size_t i = 0; i < CROWD; i++) {
         DURE_CHECK(sim_client_saw(&clients[i], "STOPPING"));
-        sim_client_close(&clients[i]);
     }
-    sim_node_close(&sim);
+    close_crowd(&sim, clients);
 }
 
 static void tell_all_at_once(dure_registry_settings *settings)
@@ -87,17 +99,11 @@ static void clients_are_told_at_once_where_that_is_wanted(void)
 {
     sim_node sim;
     sim_client clients[CROWD];
-    sim_node_open(&sim, tell_all_at_once);
-    for (size_t i = 0; i < CROWD; i++) {
-        sim_client_open(&clients[i], &sim);
-    }
+    open_crowd(&sim, clients, tell_all_at_once);
     dure_node_stop(sim.node);
     sim_node_run(&sim, 10);
     DURE_CHECK_EQ(count_gone(clients), CROWD);
-    for (size_t i = 0; i < CROWD; i++) {
-        sim_client_close(&clients[i]);
-    }
-    sim_node_close(&sim);
+    close_crowd(&sim, clients);
 }
 
 static void drain_for_five_seconds(dure_registry_settings *settings)

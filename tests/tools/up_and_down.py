@@ -15,7 +15,7 @@ import sys
 BIN, ROOT = sys.argv[1:3]
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(ROOT, "tests", "cluster_process"))
-from cluster import Cluster, NODES  # noqa: E402
+from cluster import NODES, run  # noqa: E402
 from programs import WINE_RUN, command_of, stop_gracefully  # noqa: E402
 from rpc_py import SLACK, until_true  # noqa: E402
 
@@ -163,11 +163,5 @@ if not is_wine() and os.name != "nt":
     STORIES.append(a_second_ctrl_c_waits_for_nobody)  # with SIGSTOP, which can hold up all of a Wine session
 
 for story in STORIES:
-    cluster = Cluster(BIN)
-    failed = True
-    try:
-        story(cluster)
-        failed = False
-    finally:
-        cluster.close(failed)
+    run(story, BIN)
     print(story.__name__, "passed")
