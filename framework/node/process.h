@@ -55,7 +55,8 @@ void dure_stop_signals_destroy(dure_stop_signals *signals);
 
 /*
  * An exclusive lock on <folder>/lock, which ends with the process.
- * Fails: EXISTS (another process holds it), PERMISSION, STORAGE, SYSTEM.
+ * Fails: EXISTS (another process holds it), NOT_FOUND (no such folder), PERMISSION, STORAGE,
+ * NO_MEMORY, TOO_LARGE (a path of over 4,000 bytes), SYSTEM.
  */
 DURE_CHECKED dure_err dure_folder_lock(const char *folder, void **out_lock);
 void dure_folder_unlock(void *lock);

@@ -7,6 +7,7 @@ gateway are told before they are let go. What does not come back ends it, and th
 usage: test_restart.py BIN_FOLDER [STORY...]
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -214,28 +215,52 @@ def one_that_does_not_come_back_ends_it(cluster):
     end(cluster)
 
 
-def a_stop_wins_over_a_restart(cluster):
-    cluster.up()
+@contextlib.contextmanager
+def a_gift_that_waits_for_db(cluster):
+    """Within it, gateway-1 has a call that it cannot answer; afterwards the answer has come."""
     client = cluster.login("giver")
     cluster.login("taker", "gateway-2")
     db = process_of(cluster.data, "db-1")
     answers = []
+    caller = threading.Thread(target=lambda: answers.append(client.call("give", "taker", "gold", 1, "k")))
     os.kill(db, signal.SIGSTOP)
     try:
-        caller = threading.Thread(target=lambda: answers.append(client.call("give", "taker", "gold", 1, "k")))
         caller.start()
         until_true("the gift is on its way", lambda: status(cluster, "gateway-1")["outstanding"] > 0, 10)
-        check("restart", dure(cluster, "call", cluster.config, "restart", "--node", "gateway-1").returncode, 0)
-        check("stop", dure(cluster, "call", cluster.config, "stop", "--node", "gateway-1").returncode, 0)
-        again = dure(cluster, "call", cluster.config, "restart", "--node", "gateway-1")
-        check("restart of what stops", (again.returncode, "REFUSED" in again.stdout + again.stderr), (1, True))
+        yield
     finally:
         os.kill(db, signal.SIGCONT)
     caller.join(10)
     check("what was in flight", answers, [{"balance": GOLD - 1}])
+
+
+def a_stop_wins_over_a_restart(cluster):
+    cluster.up()
+    with a_gift_that_waits_for_db(cluster):
+        check("restart", dure(cluster, "call", cluster.config, "restart", "--node", "gateway-1").returncode, 0)
+        check("stop", dure(cluster, "call", cluster.config, "stop", "--node", "gateway-1").returncode, 0)
+        again = dure(cluster, "call", cluster.config, "restart", "--node", "gateway-1")
+        check("restart of what stops", (again.returncode, "REFUSED" in again.stdout + again.stderr), (1, True))
     until_true("it stays away", lambda: lines(cluster, "gateway-1", "-- ended with exit code 0") == 1, 10)
     check("started again", lines(cluster, "gateway-1", "-- starts again"), 0)
     check("down", pids(cluster)["gateway-1"], None)
+    end(cluster)
+
+
+def a_second_one_at_the_same_time_is_refused(cluster):
+    cluster.up()
+    before = pids(cluster)
+    with a_gift_that_waits_for_db(cluster):
+        first = subprocess.Popen([*command_of(os.path.join(BIN, "dure")), "restart", cluster.config, "--node", "gateway-1"],
+                                 env=cluster.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        check("the first begins", first.stdout.readline().split(), ["gateway-1", "drains", "..."])
+        second = dure(cluster, "restart", cluster.config, "--node", "game-2")
+        check("the second", (second.returncode, "another one is under way" in second.stderr), (1, True))
+    first.communicate(timeout=60 * SLACK)
+    check("the first ends well", first.returncode, 0)
+    after = pids(cluster)
+    check("restarted", [node for node in after if after[node] != before[node]], ["gateway-1"])
+    check("one later", restart(cluster, "--node", "game-2")[0], 0)
     end(cluster)
 
 
@@ -244,7 +269,7 @@ def status(cluster, node):
 
 
 STORIES = (without_supervisor_nothing_is_stopped, a_rolling_restart_loses_nothing, one_that_does_not_come_back_ends_it,
-           a_stop_wins_over_a_restart)
+           a_stop_wins_over_a_restart, a_second_one_at_the_same_time_is_refused)
 for story in [story for story in STORIES if len(sys.argv) == 2 or story.__name__ in sys.argv[2:]]:
     nodes = TwoGateways(BIN)
     failed = True

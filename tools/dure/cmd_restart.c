@@ -33,6 +33,7 @@ static const char restart_help[] =
     "links back before the next one begins. Where one does not run, none is touched; at one that\n"
     "does not come back within MS beyond its drain (30000) it stops, and the others run as "
     "before.\n"
+    "A second one at the same time is refused.\n"
     "Exit codes: 0 all are back, 1 one is not, 2 usage, 78 configuration.\n";
 
 /* What a node says of itself. */
@@ -295,6 +296,19 @@ static bool any_is_here(const restart_turn *turns, size_t count)
     return any;
 }
 
+/* Two at once would have two nodes away at once. */
+static bool be_the_only_one(const dure_registry *registry, void **out_lock)
+{
+    const char *folder = dure_registry_data(registry);
+    const dure_err err = dure_folder_lock(folder, out_lock);
+    if (err == DURE_ERR_EXISTS) {
+        (void)fprintf(stderr, "dure restart: another one is under way, it holds %s/lock\n", folder);
+    } else if (err != DURE_OK && err != DURE_ERR_NOT_FOUND) { /* no folder: each says so itself */
+        (void)fprintf(stderr, "dure restart: %s/lock: %s\n", folder, dure_err_text(err));
+    }
+    return err == DURE_OK || err == DURE_ERR_NOT_FOUND;
+}
+
 static int run(const cluster_options *options, const dure_registry *registry)
 {
     size_t count = dure_registry_node_count(registry);
@@ -303,6 +317,7 @@ static int run(const cluster_options *options, const dure_registry *registry)
     dure_err err =
         is_here == NULL || turns == NULL ? DURE_ERR_NO_MEMORY : this_host_find(registry, is_here);
     int code = DURE_EXIT_FAILED;
+    void *lock = NULL;
     if (err != DURE_OK) {
         (void)fprintf(stderr, "dure restart: %s\n", dure_err_text(err));
         goto out;
@@ -314,10 +329,14 @@ static int run(const cluster_options *options, const dure_registry *registry)
         code = count == 0 ? DURE_EXIT_USAGE : DURE_EXIT_FAILED;
         goto out;
     }
+    if (!be_the_only_one(registry, &lock)) {
+        goto out;
+    }
     (void)printf("%s", options->as_json ? "{\"nodes\":[" : "");
     code = restart_all(options, registry, turns, count);
     (void)printf("%s", options->as_json ? "]}\n" : "");
 out:
+    dure_folder_unlock(lock);
     dure_mem_free(turns);
     dure_mem_free(is_here);
     return code;
