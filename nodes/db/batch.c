@@ -5,8 +5,13 @@
  */
 #include "nodes/db/batch.h"
 
+#include <inttypes.h>
+
 #include "base/assert.h"
 #include "base/mem.h"
+
+/* Between two lines of the log about requests that the store refused. */
+#define REFUSALS_TOLD_NS UINT64_C(10000000000)
 
 typedef struct op_list {
     db_op *first;
@@ -22,6 +27,8 @@ struct db_batch {
     op_list running; /* the job's while is_running */
     bool is_running;
     dure_err outcome; /* of the transaction as a whole */
+    uint64_t refused; /* requests, since the log was told of such */
+    uint64_t tell_ns; /* not before */
 };
 
 static void op_list_push(op_list *list, db_op *op)
@@ -111,7 +118,7 @@ static void batch_work(void *ctx)
 
 /* ---- on the worker ---- */
 
-static void op_answer(const db_batch *batch, db_op *op)
+static void op_answer(db_batch *batch, db_op *op)
 {
     dure_request_on_cancel(op->request, NULL, NULL);
     if (op->_is_skipped) {
@@ -122,6 +129,7 @@ static void op_answer(const db_batch *batch, db_op *op)
     } else if (batch->outcome != DURE_OK || op->status == DURE_ERR_STORAGE) {
         dure_request_fail(op->request, DURE_ERR_STORAGE, "nothing was written: %s",
                           db_store_error(batch->store));
+        batch->refused++;
     } else {
         op->reply(op);
     }
@@ -129,6 +137,22 @@ static void op_answer(const db_batch *batch, db_op *op)
         op->fini(op);
     }
     dure_mem_free(op);
+}
+
+/* Of a full disk whoever runs the node must hear, and not a thousand times a second. */
+static void batch_tell_refused(db_batch *batch)
+{
+    const uint64_t now_ns = dure_iocp_core_now_ns(dure_node_core(batch->node));
+    char quoted[512];
+    if (batch->refused == 0 || now_ns < batch->tell_ns) {
+        return;
+    }
+    const char *why = db_store_error(batch->store);
+    dure_log_write(dure_node_log(batch->node), DURE_LOG_ERROR, "db", "STORE_FAILED",
+                   "requests=%" PRIu64 " why=%s", batch->refused,
+                   dure_log_quote(why, strlen(why), quoted, sizeof quoted));
+    batch->refused = 0;
+    batch->tell_ns = now_ns + REFUSALS_TOLD_NS;
 }
 
 static void batch_start(db_batch *batch);
@@ -145,6 +169,7 @@ static void batch_done(dure_node *node, void *ctx)
     while ((op = op_list_pop(&batch->running)) != NULL) {
         op_answer(batch, op);
     }
+    batch_tell_refused(batch);
     batch->is_running = false;
     batch_start(batch);
 }

@@ -37,8 +37,9 @@ class Disk:
         os.replace(self.path + ".new", self.path)
 
 
-def full(disk, alice, port):
-    """STORAGE, with the reason; reading goes on; when there is room again so does writing."""
+def full(cluster, disk, alice, port):
+    """STORAGE, with the reason, which the log has too, once; reading goes on; when there is room again so does
+    writing."""
     disk.order("full")
     for i in range(3):
         try:
@@ -50,6 +51,8 @@ def full(disk, alice, port):
     check("reading", alice.call("inventory"), {"gold": 100})
     stranger = Client(port)
     check("login", stranger.error("login", "carol"), "STORAGE")
+    told = [line for line in cluster.log_text().splitlines() if "STORE_FAILED" in line]
+    check("the log", ["the disk is full" in line for line in told], [True])
     disk.order("none")
     check("login", stranger.call("login", "carol")["player"], "carol")
     check("a gift", alice.call("give", "bob", "gold", 1, "full-0"), {"balance": 99})
@@ -152,7 +155,7 @@ def story(cluster):
     bob = Client(port, timeout=20)
     alice.call("login", "alice")
     bob.call("login", "bob")
-    full(disk, alice, port)
+    full(cluster, disk, alice, port)
     slow(cluster, disk, alice)
     given_up(cluster, disk, alice, port)
     broken(cluster, disk, alice, port)
