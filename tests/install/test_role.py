@@ -61,8 +61,14 @@ def test_with_the_harness(programs, greeter):
         must(greeter + "_test", greeter)
 
 
-def play(port):
-    client = until_true("the gateway", lambda: Client(port), 20)
+def dial(up, port):
+    if up.poll() is not None:
+        raise RuntimeError("dure up ended with %d instead of coming up" % up.returncode)
+    return Client(port)
+
+
+def play(up, port):
+    client = until_true("the gateway", lambda: dial(up, port), 20)
     assert client.error("greet", "ada") in ("NOT_LOGGED_IN", "UNAVAILABLE")
     until_true("login", lambda: client.call("login", "ada"), 20)
     answer = until_true("greet", lambda: client.call("greet", "ada"), 20)
@@ -89,7 +95,7 @@ def main():
         up = subprocess.Popen([*dure, "up", config], stdin=subprocess.DEVNULL,
                               stdout=log, stderr=log)
         try:
-            play(ports[0])
+            play(up, ports[0])
         except BaseException:
             with open(log.name, errors="replace") as file:
                 print(file.read()[-8000:])
