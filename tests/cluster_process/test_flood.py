@@ -12,7 +12,7 @@ import threading
 import time
 
 from cluster import run
-from rpc_py import Client, until_true
+from rpc_py import SLACK, Client, until_true
 
 ATTACKS = (
     b"\xc1" * 4096,
@@ -28,7 +28,7 @@ ATTACKS = (
 )
 DESCRIPTORS = 220
 RESERVE = 128  # descriptor_reserve
-CALL_S_MAX = 1.0
+CALL_S_MAX = 1.0 * SLACK
 
 
 def attack(port, seconds):
