@@ -154,6 +154,16 @@ int cluster_load(const cluster_options *options, dure_registry **out_registry)
     return code;
 }
 
+bool cluster_open(cluster_options *options, int argc, char **argv, int argument_min,
+                  int argument_max, dure_registry **out_registry, int *out_exit)
+{
+    if (!cluster_parse(options, argc, argv, argument_min, argument_max, out_exit)) {
+        return false;
+    }
+    *out_exit = cluster_load(options, out_registry);
+    return *out_exit == DURE_EXIT_OK;
+}
+
 dure_err cluster_open_admin(const dure_registry *registry, const char *node_id,
                             dure_admin_place *out_place, dure_rpc_client **out_client)
 {

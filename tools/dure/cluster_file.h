@@ -54,6 +54,14 @@ void cluster_print_report(const dure_registry_report *report);
  */
 int cluster_load(const cluster_options *options, dure_registry **out_registry);
 
+/*
+ * cluster_parse, then cluster_load of the FILE it names. True: *out_registry is the caller's to
+ * destroy and *out_exit is DURE_EXIT_OK. False: *out_exit is the exit code; help or a message has
+ * been printed.
+ */
+bool cluster_open(cluster_options *options, int argc, char **argv, int argument_min,
+                  int argument_max, dure_registry **out_registry, int *out_exit);
+
 /* The admin channel of a node of the configuration. Fails: as dure_admin_open. */
 DURE_CHECKED dure_err cluster_open_admin(const dure_registry *registry, const char *node_id,
                                          dure_admin_place *out_place, dure_rpc_client **out_client);

@@ -134,11 +134,7 @@ int dure_cmd_graph(int argc, char **argv)
     cluster_options options = {.command = "graph", .help = graph_help, .allowed = "jdp"};
     dure_registry *registry = NULL;
     int code = 0;
-    if (!cluster_parse(&options, argc, argv, 0, 0, &code)) {
-        return code;
-    }
-    code = cluster_load(&options, &registry);
-    if (code != DURE_EXIT_OK) {
+    if (!cluster_open(&options, argc, argv, 0, 0, &registry, &code)) {
         return code;
     }
     if (options.as_dot) {

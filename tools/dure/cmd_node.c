@@ -19,11 +19,7 @@ int dure_cmd_node(int argc, char **argv)
     cluster_options options = {.command = "node", .help = node_help, .allowed = ""};
     dure_registry *registry = NULL;
     int code = 0;
-    if (!cluster_parse(&options, argc, argv, 1, 1, &code)) {
-        return code;
-    }
-    code = cluster_load(&options, &registry);
-    if (code != DURE_EXIT_OK) {
+    if (!cluster_open(&options, argc, argv, 1, 1, &registry, &code)) {
         return code;
     }
     const dure_registry_node *node = dure_registry_find_node(registry, options.arguments[0]);

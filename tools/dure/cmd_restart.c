@@ -350,13 +350,10 @@ int dure_cmd_restart(int argc, char **argv)
                                .timeout_ms = RESTART_BACK_MS};
     dure_registry *registry = NULL;
     int code = 0;
-    if (!cluster_parse(&options, argc, argv, 0, 0, &code)) {
+    if (!cluster_open(&options, argc, argv, 0, 0, &registry, &code)) {
         return code;
     }
-    code = cluster_load(&options, &registry);
-    if (code == DURE_EXIT_OK) {
-        code = run(&options, registry);
-    }
+    code = run(&options, registry);
     dure_registry_destroy(registry);
     return code;
 }

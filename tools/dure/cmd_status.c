@@ -83,11 +83,7 @@ int dure_cmd_status(int argc, char **argv)
     cluster_options options = {.command = "status", .help = status_help, .allowed = "j"};
     dure_registry *registry = NULL;
     int code = 0;
-    if (!cluster_parse(&options, argc, argv, 0, 0, &code)) {
-        return code;
-    }
-    code = cluster_load(&options, &registry);
-    if (code != DURE_EXIT_OK) {
+    if (!cluster_open(&options, argc, argv, 0, 0, &registry, &code)) {
         return code;
     }
     (void)printf("%s", options.as_json ? "{\"nodes\":[" : "");

@@ -39,11 +39,7 @@ int dure_cmd_up(int argc, char **argv)
     supervisor *s = NULL;
     size_t count = 0;
     int code = 0;
-    if (!cluster_parse(&options, argc, argv, 0, 0, &code)) {
-        return code;
-    }
-    code = cluster_load(&options, &registry);
-    if (code != DURE_EXIT_OK) {
+    if (!cluster_open(&options, argc, argv, 0, 0, &registry, &code)) {
         return code;
     }
     dure_err err = supervisor_create(&options, registry, &s);
