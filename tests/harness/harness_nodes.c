@@ -49,7 +49,13 @@ static dure_err node_begin_process(dure_harness *h, harness_node *node)
         args[count++] = sets[i];
     }
     args[count] = NULL;
-    return harness_process_start(args, node->log_path, &node->process);
+    int system_error = 0;
+    err = harness_process_start(args, node->log_path, &system_error, &node->process);
+    if (err != DURE_OK) {
+        (void)dure_harness_fail(h, "start %s (%s): %s; error %d of the system", node->entry->id,
+                                program, dure_err_text(err), system_error);
+    }
+    return err;
 }
 
 bool harness_node_begin(dure_harness *h, harness_node *node)

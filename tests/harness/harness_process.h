@@ -18,10 +18,11 @@ typedef struct harness_watchdog harness_watchdog;
  * Starts a program with these arguments (NULL at the end, the first is the program's path), its
  * output behind what log_path holds, nothing to read, and the environment of this process but for
  * DURE_SET, with DURE_LOG_FORMAT=logfmt.
- * Fails: NOT_FOUND, PERMISSION, NO_MEMORY, SYSTEM.
+ * Fails: NOT_FOUND, PERMISSION, NO_MEMORY, SYSTEM; the system's own number is in out_system_error,
+ * or 0.
  */
 DURE_CHECKED dure_err harness_process_start(char *const *args, const char *log_path,
-                                            harness_process **out_process);
+                                            int *out_system_error, harness_process **out_process);
 
 /* Fails: UNSUPPORTED, SYSTEM. */
 DURE_CHECKED dure_err harness_process_suspend(harness_process *process);

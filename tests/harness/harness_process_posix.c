@@ -75,27 +75,26 @@ static void child_run(char *const *args, char *const *environment, int log, int 
     _exit(127);
 }
 
-dure_err harness_process_start(char *const *args, const char *log_path,
+dure_err harness_process_start(char *const *args, const char *log_path, int *out_system_error,
                                harness_process **out_process)
 {
+    *out_system_error = 0;
     harness_process *process = dure_mem_alloc(sizeof *process);
     char **environment = make_environment();
     int log = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    dure_err err = process == NULL || environment == NULL ? DURE_ERR_NO_MEMORY
-                   : log < 0 || nothing < 0               ? dure_err_from_system(errno)
-                                                          : DURE_OK;
-    if (err == DURE_OK && access(args[0], X_OK) != 0) {
-        err = dure_err_from_system(errno);
-    }
-    if (err == DURE_OK) {
+    dure_err err = process != NULL && environment != NULL ? DURE_OK : DURE_ERR_NO_MEMORY;
+    if (err == DURE_OK && (log < 0 || nothing < 0 || access(args[0], X_OK) != 0)) {
+        *out_system_error = errno;
+    } else if (err == DURE_OK) {
         pid_t parent = getpid();
         process->pid = fork();
         if (process->pid == 0) {
             child_run(args, environment, log, nothing, parent);
         }
-        err = process->pid < 0 ? dure_err_from_system(errno) : DURE_OK;
+        *out_system_error = process->pid < 0 ? errno : 0;
     }
+    err = *out_system_error != 0 ? dure_err_from_system(*out_system_error) : err;
     if (log >= 0) {
         (void)close(log);
     }

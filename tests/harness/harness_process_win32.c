@@ -21,9 +21,12 @@
 #include "base/mem.h"
 #include "base/path_win32.h"
 #include "harness_process.h"
+#include "node/process.h"
 
-#define COMMAND_BYTES 32000u /* CreateProcessW takes 32,767 characters */
-#define END_MS        10000u
+#define COMMAND_BYTES  32000u /* CreateProcessW takes 32,767 characters */
+#define END_MS         10000u
+#define START_TRIES    3u
+#define START_PAUSE_MS 100u
 
 struct harness_process {
     HANDLE process;
@@ -79,8 +82,9 @@ static HANDLE open_inherited(const char *path, DWORD access, DWORD disposition)
     return file;
 }
 
-static dure_err start_command(wchar_t *command, HANDLE input, HANDLE output, DWORD flags,
-                              PROCESS_INFORMATION *out_started)
+/* 0, or the system's error. */
+static int start_command(wchar_t *command, HANDLE input, HANDLE output, DWORD flags,
+                         PROCESS_INFORMATION *out_started)
 {
     STARTUPINFOW start = {.cb = sizeof start,
                           .dwFlags = STARTF_USESTDHANDLES,
@@ -88,8 +92,8 @@ static dure_err start_command(wchar_t *command, HANDLE input, HANDLE output, DWO
                           .hStdOutput = output,
                           .hStdError = output};
     return CreateProcessW(NULL, command, NULL, NULL, TRUE, flags, NULL, NULL, &start, out_started)
-               ? DURE_OK
-               : dure_err_from_system((int)GetLastError());
+               ? 0
+               : (int)GetLastError();
 }
 
 /* ---- processes ---- */
@@ -106,21 +110,21 @@ static HANDLE make_job(void)
     return job;
 }
 
-static dure_err process_run(harness_process *process, wchar_t *command, const char *log_path)
+/* 0, or the system's error. */
+static int process_run(harness_process *process, wchar_t *command, const char *log_path)
 {
     PROCESS_INFORMATION started = {0};
     HANDLE log = open_inherited(log_path, FILE_APPEND_DATA | SYNCHRONIZE, OPEN_ALWAYS);
     HANDLE nothing = open_inherited("NUL", GENERIC_READ, OPEN_EXISTING);
-    dure_err err = log != INVALID_HANDLE_VALUE && nothing != INVALID_HANDLE_VALUE
-                       ? DURE_OK
-                       : dure_err_from_system((int)GetLastError());
-    if (err == DURE_OK) {
+    int system_error =
+        log != INVALID_HANDLE_VALUE && nothing != INVALID_HANDLE_VALUE ? 0 : (int)GetLastError();
+    if (system_error == 0) {
         (void)SetEnvironmentVariableW(L"DURE_SET", NULL);
         (void)SetEnvironmentVariableW(L"DURE_LOG_FORMAT", L"logfmt");
-        err = start_command(command, nothing, log, CREATE_SUSPENDED | CREATE_NEW_PROCESS_GROUP,
-                            &started);
+        system_error = start_command(command, nothing, log,
+                                     CREATE_SUSPENDED | CREATE_NEW_PROCESS_GROUP, &started);
     }
-    if (err == DURE_OK) {
+    if (system_error == 0) {
         process->process = started.hProcess;
         (void)AssignProcessToJobObject(process->job, started.hProcess);
         (void)ResumeThread(started.hThread);
@@ -132,10 +136,22 @@ static dure_err process_run(harness_process *process, wchar_t *command, const ch
     if (nothing != INVALID_HANDLE_VALUE) {
         (void)CloseHandle(nothing);
     }
-    return err;
+    return system_error;
 }
 
-dure_err harness_process_start(char *const *args, const char *log_path,
+/* Wine 8 fails so once in some thousand times: the process has ended before its first instruction,
+ * and the next one lives. */
+static int process_try(harness_process *process, wchar_t *command, const char *log_path)
+{
+    int system_error = ERROR_INTERNAL_ERROR;
+    for (unsigned i = 0; i < START_TRIES && system_error == ERROR_INTERNAL_ERROR; i++) {
+        dure_process_pause_ms(i * START_PAUSE_MS);
+        system_error = process_run(process, command, log_path);
+    }
+    return system_error;
+}
+
+dure_err harness_process_start(char *const *args, const char *log_path, int *out_system_error,
                                harness_process **out_process)
 {
     wchar_t *command = NULL;
@@ -144,9 +160,11 @@ dure_err harness_process_start(char *const *args, const char *log_path,
         return DURE_ERR_NO_MEMORY;
     }
     process->job = make_job();
+    *out_system_error = process->job != NULL ? 0 : (int)GetLastError();
     dure_err err = process->job != NULL ? make_command(args, &command) : DURE_ERR_SYSTEM;
     if (err == DURE_OK) {
-        err = process_run(process, command, log_path);
+        *out_system_error = process_try(process, command, log_path);
+        err = dure_err_from_system(*out_system_error);
     }
     dure_mem_free(command);
     if (err != DURE_OK) {
@@ -249,8 +267,8 @@ dure_err harness_watchdog_start(const char *folder, harness_watchdog **out_watch
     if (err == DURE_OK) {
         (void)SetHandleInformation(watchdog->pipe, HANDLE_FLAG_INHERIT, 0);
         nothing = open_inherited("NUL", GENERIC_WRITE, OPEN_EXISTING);
-        err = start_command(command, input, nothing, CREATE_NO_WINDOW | CREATE_NEW_PROCESS_GROUP,
-                            &started);
+        err = dure_err_from_system(start_command(
+            command, input, nothing, CREATE_NO_WINDOW | CREATE_NEW_PROCESS_GROUP, &started));
     }
     if (err == DURE_OK) {
         (void)CloseHandle(started.hThread);
