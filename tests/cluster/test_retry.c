@@ -144,12 +144,12 @@ static void the_outcome_is_true_of_all_attempts(void)
     p.db->fail_with = DURE_ERR_NOT_ENOUGH;
     call_and_cut(&p, &idempotent, &call);
     p.db->fails = 1;
-    test_check_ends(&p.cluster, &call, 1500,
-                    DURE_ERR_OUTCOME_UNKNOWN); /* the first one may have taken it */
+    /* the first one may have taken it */
+    test_check_ends(&p.cluster, &call, 1500, DURE_ERR_OUTCOME_UNKNOWN);
     call_and_cut(&p, &safe, &call);
     p.db->fails = 1;
-    test_check_ends(&p.cluster, &call, 1500,
-                    DURE_ERR_NOT_ENOUGH); /* the callee looked whether it had */
+    /* the callee looked whether it had */
+    test_check_ends(&p.cluster, &call, 1500, DURE_ERR_NOT_ENOUGH);
     call_and_cut(&p, &safe, &call);
     p.db->fail_with = DURE_ERR_UNAVAILABLE;
     p.db->fails = 100;
@@ -264,6 +264,63 @@ static void another_process_is_asked_where_it_keeps_the_key_too(void)
     p.db = test_node_start(&p.cluster, "db-1", NULL);
     test_check_ends(&p.cluster, &call, 3000, DURE_OK);
     DURE_CHECK_EQ(p.db->runs, 1);
+    test_cluster_fini(&p.cluster);
+}
+
+/* The other node of the role would do it a second time. */
+static void a_keyed_call_to_a_role_stays_with_the_node_that_may_have_run_it(void)
+{
+    test_cluster cluster;
+    test_call call = {0};
+    const dure_target games = dure_to_role("game");
+    test_cluster_init(&cluster, NULL);
+    test_node *first = test_node_start(&cluster, "game-1", NULL);
+    test_node *second = test_node_start(&cluster, "game-2", NULL);
+    test_node *gateway = test_node_start(&cluster, "gateway-1", NULL);
+    test_run(&cluster, 1000);
+    first->tally_holds = true;
+    second->tally_holds = true;
+    DURE_REQUIRE_OK(dure_rpc_call(gateway->rpc, &games, METHOD_TALLY, &keyed, (dure_slice){NULL, 0},
+                                  test_on_done, &call, NULL));
+    test_run(&cluster, 10);
+    test_node *asked = first->held != NULL ? first : second;
+    DURE_REQUIRE(asked->held != NULL);
+    cut_link(gateway->rpc, asked->id);
+    test_run(&cluster, 1500);
+    DURE_CHECK_EQ(first->runs + second->runs, 1);
+    DURE_REQUIRE(asked->held != NULL);
+    dure_request_fail(asked->held, DURE_ERR_NOT_ENOUGH, "only 3 left");
+    test_check_ends(&cluster, &call, 100, DURE_ERR_NOT_ENOUGH);
+    DURE_CHECK_EQ(test_counters_of(gateway).retries, 1);
+    test_cluster_fini(&cluster);
+}
+
+/* A body is kept for the next attempt, and many large ones might be. */
+static void bodies_are_kept_up_to_a_bound(void)
+{
+    enum { CALLS = 20, KEPT = 18, BODY = 900000 }; /* 18 of them fit into 16 MiB */
+    static uint8_t bytes[BODY] = {0xc6, 0, (BODY - 5) >> 16, ((BODY - 5) >> 8) & 0xff,
+                                  (BODY - 5) & 0xff};
+    static test_call calls[CALLS];
+    const dure_target target = dure_to_node("db-1");
+    const dure_slice body = {bytes, BODY};
+    test_pair p;
+    test_pair_init(&p, NULL);
+    test_run(&p.cluster, 10000); /* the budget is saved up */
+    for (int round = 0; round < 2; round++) {
+        memset(calls, 0, sizeof calls);
+        p.db->fail_with = DURE_ERR_UNAVAILABLE;
+        p.db->fails = CALLS;
+        for (int i = 0; i < CALLS; i++) {
+            DURE_REQUIRE_OK(dure_rpc_call(p.db->rpc, &target, METHOD_TALLY, &idempotent, body,
+                                          test_on_done, &calls[i], NULL));
+        }
+        test_run(&p.cluster, 10000);
+        for (int i = 0; i < CALLS; i++) {
+            test_check_ended(&calls[i], i < KEPT ? DURE_OK : DURE_ERR_UNAVAILABLE);
+        }
+    }
+    DURE_CHECK_EQ(test_counters_of(p.db).retries, 2 * KEPT);
     test_cluster_fini(&p.cluster);
 }
 
@@ -450,6 +507,7 @@ static void the_time_left_is_counted_while_a_request_waits_to_be_sent(void)
     test_call_node(p.game, "db-1", METHOD_LEFT, 1000, &left);
     test_check_ends(&p.cluster, &late, 1000, DURE_ERR_DEADLINE);
     DURE_CHECK_EQ(p.db->runs, 0);
+    DURE_CHECK_EQ(test_counters_of(p.db).not_begun, 0); /* it was not even sent */
     test_check_ended(&left, DURE_OK);
     DURE_CHECK(test_number_of(&left) < 999 && test_number_of(&left) > 900);
     DURE_CHECK_EQ(p.db->notes, NOTES);
@@ -497,6 +555,8 @@ DURE_SUITE(cluster_retry, DURE_TEST(an_idempotent_call_is_made_again_after_a_los
            DURE_TEST(a_keyed_call_gets_the_answer_that_was_lost),
            DURE_TEST(another_process_is_not_asked_under_a_key),
            DURE_TEST(another_process_is_asked_where_it_keeps_the_key_too),
+           DURE_TEST(a_keyed_call_to_a_role_stays_with_the_node_that_may_have_run_it),
+           DURE_TEST(bodies_are_kept_up_to_a_bound),
            DURE_TEST(what_did_not_happen_may_be_tried_under_its_key),
            DURE_TEST(a_key_stands_for_one_request_for_two_minutes),
            DURE_TEST(a_node_keeps_to_the_keys_of_its_own_calls),

@@ -5,6 +5,7 @@
  */
 #include "base/mem.h"
 #include "cluster/cluster_support.h"
+#include "cluster/raw_peer.h"
 #include "support/check.h"
 
 static void a_call_is_answered_with_what_was_sent(void)
@@ -113,6 +114,79 @@ static void a_late_answer_is_dropped_and_counted(void)
     dure_rpc_counters_of(p.game->rpc, &counters);
     DURE_CHECK_EQ(counters.late_answers, 1);
     test_cluster_fini(&p.cluster);
+}
+
+static void an_answer_of_another_peer_ends_no_call(void)
+{
+    const uint8_t nil[] = {0xc0};
+    test_cluster cluster;
+    test_call call;
+    raw_peer raw = {.say = NULL};
+    dure_buf say;
+    test_cluster_init(&cluster, NULL);
+    test_node *db = test_node_start(&cluster, "db-1", NULL);
+    test_node *game = test_node_start(&cluster, "game-2", NULL);
+    test_run(&cluster, 1000);
+    const dure_call_id id = test_call_node(db, "game-2", METHOD_HOLD, 0, &call);
+    const dure_frame answer = {
+        .kind = DURE_FRAME_RESPONSE, .id = (uint32_t)id, .body = {nil, sizeof nil}};
+    raw_write_hello(&cluster, &say); /* of game-1 */
+    DURE_REQUIRE_OK(dure_frame_encode(&say, &answer));
+    raw.say = say.data;
+    raw.say_len = say.len;
+    raw_start(&raw, &cluster);
+    test_run(&cluster, 1000);
+    DURE_CHECK_EQ(db->up, 2);
+    DURE_CHECK_EQ(call.count, 0);
+    DURE_CHECK_EQ(test_counters_of(db).late_answers, 1);
+    DURE_REQUIRE(game->held != NULL);
+    dure_request_fail(game->held, DURE_ERR_NOT_ENOUGH, "only 3 left");
+    test_check_ends(&cluster, &call, 100, DURE_ERR_NOT_ENOUGH);
+    raw_stop(&raw, &cluster);
+    dure_buf_fini(&say);
+    test_cluster_fini(&cluster);
+}
+
+/* Of a peer that does not keep to its own limit. */
+static void requests_of_one_peer_are_limited(void)
+{
+    enum { REQUESTS_MAX = 65536, CHUNK = 1024 };
+    const uint8_t nil[] = {0xc0};
+    test_cluster cluster;
+    raw_peer raw = {.say = NULL};
+    dure_buf say;
+    dure_buf frames;
+    test_cluster_init(&cluster, NULL);
+    test_node *db = test_node_start(&cluster, "db-1", NULL);
+    raw_write_hello(&cluster, &say);
+    raw.say = say.data;
+    raw.say_len = say.len;
+    raw_start(&raw, &cluster);
+    test_run(&cluster, 1000);
+    DURE_REQUIRE(raw.session != NULL);
+    const size_t heard = raw.heard;
+    dure_buf_init(&frames, 1u << 20);
+    for (uint32_t id = 1; id <= REQUESTS_MAX + CHUNK; id++) {
+        const dure_frame request = {.kind = DURE_FRAME_REQUEST,
+                                    .id = id,
+                                    .method = METHOD_HOLD,
+                                    .left_ms = 60000,
+                                    .body = {nil, sizeof nil}};
+        DURE_REQUIRE_OK(dure_frame_encode(&frames, &request));
+        if (id % CHUNK == 0) {
+            DURE_REQUIRE(raw.session != NULL);
+            DURE_REQUIRE_OK(dure_session_send(raw.session, frames.data, frames.len));
+            dure_buf_clear(&frames);
+            test_run(&cluster, 5);
+            DURE_CHECK(id == REQUESTS_MAX + CHUNK || raw.heard == heard);
+        }
+    }
+    DURE_CHECK_EQ(dure_rpc_serving(db->rpc), REQUESTS_MAX);
+    DURE_CHECK(raw.heard >= heard + CHUNK * DURE_FRAME_HEADER_BYTES); /* each was declined */
+    dure_buf_fini(&frames);
+    raw_stop(&raw, &cluster);
+    dure_buf_fini(&say);
+    test_cluster_fini(&cluster);
 }
 
 static void a_call_that_left_is_unknown_when_the_link_breaks(void)
@@ -265,6 +339,8 @@ DURE_SUITE(cluster_rpc, DURE_TEST(a_call_is_answered_with_what_was_sent),
            DURE_TEST(a_deadline_ends_a_call_and_its_request),
            DURE_TEST(a_cancelled_call_is_told_to_the_callee),
            DURE_TEST(a_late_answer_is_dropped_and_counted),
+           DURE_TEST(an_answer_of_another_peer_ends_no_call),
+           DURE_TEST(requests_of_one_peer_are_limited),
            DURE_TEST(a_call_that_left_is_unknown_when_the_link_breaks),
            DURE_TEST(a_caller_that_goes_cancels_its_requests),
            DURE_TEST(the_deadline_is_counted_down_from_hop_to_hop),
