@@ -193,7 +193,8 @@ static void a_silent_peer_is_given_up_within_ten_seconds(void)
     test_cluster_fini(&cluster);
 }
 
-static void a_newcomer_takes_the_place_of_one_that_is_dead(void)
+/* One of the same id stands already, and says this when it is asked whether it lives. */
+static void check_newcomer_wins(dure_slice said)
 {
     test_cluster cluster;
     raw_peer raw = {0};
@@ -207,7 +208,10 @@ static void a_newcomer_takes_the_place_of_one_that_is_dead(void)
     test_run(&cluster, 100);
     DURE_CHECK_EQ(db->up, 1);
     test_node *game = test_node_start(&cluster, "game-1", NULL);
-    test_run(&cluster, 1500);
+    test_run(&cluster, 1000);
+    DURE_REQUIRE(raw.session != NULL);
+    DURE_CHECK_OK(dure_session_send(raw.session, said.data, said.len));
+    test_run(&cluster, 500);
     DURE_CHECK_EQ(game->up, 0); /* the old one has two seconds to answer */
     test_run(&cluster, 3000);
     DURE_CHECK_EQ(game->up, 1);
@@ -217,6 +221,23 @@ static void a_newcomer_takes_the_place_of_one_that_is_dead(void)
     raw_stop(&raw, &cluster);
     dure_buf_fini(&hello);
     test_cluster_fini(&cluster);
+}
+
+static void a_newcomer_takes_the_place_of_one_that_is_dead(void)
+{
+    check_newcomer_wins((dure_slice){NULL, 0});
+}
+
+/* A pong that was on its way before the question is not its answer. */
+static void a_pong_to_another_ping_is_no_sign_of_life(void)
+{
+    const uint8_t value[] = {0x2a};
+    const dure_frame pong = {.kind = DURE_FRAME_PONG, .body = {value, sizeof value}};
+    dure_buf frame;
+    dure_buf_init(&frame, 4096);
+    DURE_REQUIRE_OK(dure_frame_encode(&frame, &pong));
+    check_newcomer_wins((dure_slice){frame.data, frame.len});
+    dure_buf_fini(&frame);
 }
 
 #define MANY        40
@@ -317,6 +338,7 @@ DURE_SUITE(cluster_link, DURE_TEST(the_order_of_starts_does_not_matter),
            DURE_TEST(a_second_process_of_one_id_is_refused),
            DURE_TEST(a_silent_peer_is_given_up_within_ten_seconds),
            DURE_TEST(a_newcomer_takes_the_place_of_one_that_is_dead),
+           DURE_TEST(a_pong_to_another_ping_is_no_sign_of_life),
            DURE_TEST(what_never_left_is_not_sent), DURE_TEST(who_says_nothing_is_cut_in_time),
            DURE_TEST(other_bytes_than_frames_are_cut_at_once),
            DURE_TEST(a_large_frame_before_welcome_is_cut_at_its_length),

@@ -242,6 +242,7 @@ static void silent_connections_do_not_hide_the_node(void)
     dure_rpc_client *hogs[HOGS];
     dure_rpc_answer answer;
     real_open(&real);
+    dure_rpc_client *first = dial_with_token(&real);
     for (size_t i = 0; i < HOGS; i++) {
         hogs[i] = dial(&real, token);
     }
@@ -249,6 +250,9 @@ static void silent_connections_do_not_hide_the_node(void)
     DURE_REQUIRE_OK(ask(client, "status", NULL, &answer));
     DURE_CHECK(answer_holds(&answer, "greeter-1"));
     DURE_CHECK(dure_rpc_client_wait(hogs[0], ANSWER_MS) != DURE_OK); /* the oldest went */
+    DURE_REQUIRE_OK(ask(first, "status", NULL, &answer)); /* not one that has the token */
+    DURE_CHECK(answer_holds(&answer, "greeter-1"));
+    dure_rpc_client_destroy(first);
     for (size_t i = 0; i < HOGS; i++) {
         dure_rpc_client_destroy(hogs[i]);
     }
