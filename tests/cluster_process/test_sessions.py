@@ -133,10 +133,14 @@ def logout_and_login_elsewhere_end_a_session(cluster):
 
 
 def only_so_many_are_waited_for(cluster):
+    observer = cluster.login("observer")
     clients = [cluster.login("p%d" % i) for i in range(10)]  # resume_max is 8
     for client in clients:
         client.close()
-    until_true("p0 is gone", lambda: cluster.client().error("resume", clients[0].token, 0) == "REFUSED", 1)
+    waited_for = ["observer"] + ["p%d" % i for i in range(2, 10)]
+    until_true("p0 and p1 are gone, long before their time",
+               lambda: observer.call("join", "lobby")["players"] == waited_for, 1)
+    check("p0", cluster.client().error("resume", clients[0].token, 0), "REFUSED")
     check("p9 is waited for", cluster.client().resume(clients[9])["player"], "p9")
 
 

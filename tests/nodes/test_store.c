@@ -264,6 +264,10 @@ static void an_owner_is_replaced_only_when_it_has_let_go(void)
     DURE_CHECK_EQ(owner.epoch, epoch + 1);
     DURE_CHECK_OK(save(&f, 5, epoch + 1, false));
     DURE_CHECK_ERR(save(&f, 6, epoch + 2, false), DURE_ERR_FENCED);
+    owner.epoch = epoch; /* it let go of that, and has entered again since */
+    DURE_CHECK_OK(enter(&f, "game-2", epoch + 2, &owner));
+    DURE_CHECK_STR(owner.node, "game-1");
+    DURE_CHECK_EQ(owner.epoch, epoch + 1);
     DURE_CHECK_OK(enter(&f, "game-2", epoch + 2, &owner)); /* owner: who was released */
     DURE_CHECK_STR(owner.node, "");
     DURE_CHECK_ERR(save(&f, 7, epoch + 1, false), DURE_ERR_FENCED);
