@@ -61,6 +61,23 @@ add_summary() {
     skipped=$((skipped + skip + off))
 }
 
+# Wine 8 loses one process in some thousand before its first instruction (docs/windows.md). Tests that
+# say so, and no others, are run a second time; what passes then is counted as passed.
+repeat_lost() {
+    local preset=$1 output=$2 bad all again lost status=0
+    read -r bad all < <(sed -n 's/.* tests passed, \([0-9]*\) tests* failed out of \([0-9]*\)$/\1 \2/p' "$output")
+    lost=$(grep -acE '(ended with 1 instead of coming up|; error 1359 of the system)[[:space:]]*$' "$output" || true)
+    if [ "${bad:-0}" -eq 0 ] || [ "$lost" -lt "$bad" ]; then
+        return 1
+    fi
+    echo "Wine has lost a process before it began; $bad of $all tests are run once more." >&2
+    LC_ALL=C ctest --preset "$preset" --rerun-failed 2>&1 | tee "$output.again" || status=$?
+    read -r again all < <(sed -n 's/.* tests passed, \([0-9]*\) tests* failed out of \([0-9]*\)$/\1 \2/p' "$output.again")
+    passed=$((passed + bad - ${again:-bad}))
+    failed=$((failed - bad + ${again:-bad}))
+    return "$status"
+}
+
 # What the preset windows stands on: compiler and Wine, the libraries, programs of Linux for the
 # clusters of both, and one Wine session for all tests.
 prepare_windows() {
@@ -99,6 +116,9 @@ test_preset() {
         tools/windows/wine-session.sh start
         status=0
         LC_ALL=C ctest --preset "$preset" --parallel "$jobs" 2>&1 | tee "$output" || status=$?
+    fi
+    if [ "$preset" = windows ] && [ "$status" -ne 0 ] && repeat_lost "$preset" "$output"; then
+        status=0
     fi
     # Whatever ctest minds beyond the tests it counts must not look like success.
     if ! add_summary "$output" || { [ "$status" -ne 0 ] && [ "$failed" -eq "$before" ]; }; then
