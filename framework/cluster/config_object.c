@@ -4,8 +4,10 @@
  */
 #include "cluster/config_object.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cluster/registry.h"
@@ -229,8 +231,44 @@ static bool is_hidden(const char *key)
             strstr(key, "token") != NULL);
 }
 
+#define DOUBLE_WHOLE_MAX 9007199254740992.0 /* 2^53: up to here each whole number is a double */
+
+bool config_number(const config_tree *tree, const cJSON *item, char out[CONFIG_NUMBER_MAX])
+{
+    double value = item->valuedouble;
+    dure_str text = config_tree_text(tree, item);
+    if (value == trunc(value) && fabs(value) < DOUBLE_WHOLE_MAX) {
+        (void)snprintf(out, CONFIG_NUMBER_MAX, "%.0f", value);
+        return true;
+    }
+    if (text.len == 0 || text.len >= CONFIG_NUMBER_MAX) {
+        (void)snprintf(out, CONFIG_NUMBER_MAX, "%.17g", value);
+        return isfinite(value) && value != trunc(value);
+    }
+    memcpy(out, text.data, text.len);
+    out[text.len] = '\0';
+    if (strpbrk(out, ".eE") != NULL) {
+        return isfinite(value);
+    }
+    errno = 0;
+    (void)strtoll(out, NULL, 10);
+    return errno != ERANGE;
+}
+
+static void show_number(const config_tree *tree, const cJSON *item, const char *path)
+{
+    char number[CONFIG_NUMBER_MAX];
+    if (config_number(tree, item, number)) {
+        config_show_value(tree, path, number, config_tree_place(tree, item));
+    }
+}
+
 void config_show_item(const config_tree *tree, const cJSON *item, const char *path)
 {
+    if (cJSON_IsNumber(item) && !is_hidden(item->string)) {
+        show_number(tree, item, path);
+        return;
+    }
     char *text = cJSON_PrintUnformatted(item);
     if (text != NULL) {
         config_show_value(tree, path, is_hidden(item->string) ? "\"(hidden)\"" : text,

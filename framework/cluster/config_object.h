@@ -55,6 +55,15 @@ void config_show_value(const config_tree *tree, const char *path, const char *va
                        config_place place);
 void config_show_item(const config_tree *tree, const cJSON *item, const char *path);
 
+#define CONFIG_NUMBER_MAX 64
+
+/*
+ * A number's text, to the last digit: a double, which cJSON keeps, holds no more than 53 bits.
+ * Whole numbers below that are written out (1e3 is 1000), all else is as the file has it. False: a
+ * whole number that no int64_t holds, or one that no double does.
+ */
+bool config_number(const config_tree *tree, const cJSON *item, char out[CONFIG_NUMBER_MAX]);
+
 /* "parent.key". */
 void config_path(char out[CONFIG_PATH_MAX], const char *parent, const char *key);
 

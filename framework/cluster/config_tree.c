@@ -55,6 +55,7 @@ dure_err config_tree_init(config_tree *tree, const char *file, const char *text,
     dure_json_mistake mistake;
     memset(tree, 0, sizeof *tree);
     tree->file = file;
+    tree->text = text;
     tree->report = report;
     dure_err err =
         dure_json_positions_init(&tree->positions, text, len, DURE_REGISTRY_DEPTH_MAX, &mistake);
@@ -80,6 +81,9 @@ void config_tree_fini(config_tree *tree)
     cJSON_Delete(tree->root);
     dure_json_positions_fini(&tree->positions);
     dure_mem_free(tree->items);
+    for (size_t i = 0; i < tree->override_count; i++) {
+        dure_mem_free(tree->overrides[i].value);
+    }
     dure_mem_free(tree->overrides);
     memset(tree, 0, sizeof *tree);
 }
@@ -96,6 +100,16 @@ static const dure_json_entry *tree_entry(const config_tree *tree, const cJSON *i
     return NULL;
 }
 
+static const config_override *tree_override(const config_tree *tree, const cJSON *item)
+{
+    for (size_t i = tree->override_count; i > 0; i--) {
+        if (tree->overrides[i - 1].item == item) {
+            return &tree->overrides[i - 1];
+        }
+    }
+    return NULL;
+}
+
 static config_place tree_place(const config_tree *tree, const cJSON *item, bool of_key)
 {
     config_place place = {tree->file, 1, 1};
@@ -106,12 +120,8 @@ static config_place tree_place(const config_tree *tree, const cJSON *item, bool 
         place.column = at->column;
         return place;
     }
-    for (size_t i = tree->override_count; i > 0; i--) {
-        if (tree->overrides[i - 1].item == item) {
-            return (config_place){tree->overrides[i - 1].name, 0, 0};
-        }
-    }
-    return place;
+    const config_override *override = tree_override(tree, item);
+    return override != NULL ? (config_place){override->name, 0, 0} : place;
 }
 
 config_place config_tree_place(const config_tree *tree, const cJSON *item)
@@ -122,6 +132,16 @@ config_place config_tree_place(const config_tree *tree, const cJSON *item)
 config_place config_tree_key_place(const config_tree *tree, const cJSON *item)
 {
     return tree_place(tree, item, true);
+}
+
+dure_str config_tree_text(const config_tree *tree, const cJSON *item)
+{
+    const dure_json_entry *entry = tree_entry(tree, item);
+    if (entry != NULL) {
+        return (dure_str){tree->text + entry->start, entry->end - entry->start};
+    }
+    const config_override *override = tree_override(tree, item);
+    return override != NULL ? dure_str_of(override->value) : (dure_str){"", 0};
 }
 
 static void tree_add(const config_tree *tree, dure_registry_severity severity, config_place place,
@@ -180,16 +200,19 @@ static cJSON *set_value(const char *text)
     return value != NULL ? value : cJSON_CreateString(text);
 }
 
-static bool set_remember(config_tree *tree, const char *name, const cJSON *item)
+static bool set_remember(config_tree *tree, const char *name, const cJSON *item, const char *text)
 {
     size_t count = tree->override_count;
+    char *value = dure_mem_strdup(text);
     config_override *grown =
-        dure_mem_realloc(tree->overrides, (count + 1) * sizeof *tree->overrides);
+        value != NULL ? dure_mem_realloc(tree->overrides, (count + 1) * sizeof *tree->overrides)
+                      : NULL;
     if (grown == NULL) {
+        dure_mem_free(value);
         return false;
     }
     tree->overrides = grown;
-    tree->overrides[tree->override_count++] = (config_override){item, name};
+    tree->overrides[tree->override_count++] = (config_override){item, name, value};
     return true;
 }
 
@@ -293,7 +316,7 @@ static dure_err set_apply(config_tree *tree, const char *name, const char *path,
         set_mistake(tree, name, path, "the configuration has no such place");
         return DURE_OK;
     }
-    return set_remember(tree, name, value) ? DURE_OK : DURE_ERR_NO_MEMORY;
+    return set_remember(tree, name, value, text) ? DURE_OK : DURE_ERR_NO_MEMORY;
 }
 
 dure_err config_tree_set(config_tree *tree, const char *name, const char *set, size_t len)

@@ -9,6 +9,7 @@
 #include <cjson/cJSON.h>
 #include <stdbool.h>
 
+#include "base/str.h"
 #include "cluster/json_position.h"
 #include "cluster/registry_report.h"
 
@@ -23,11 +24,13 @@ typedef struct config_place {
 typedef struct config_override {
     const cJSON *item;
     const char *name;
+    char *value; /* as it was written */
 } config_override;
 
 typedef struct config_tree {
     cJSON *root;
     const char *file;
+    const char *text;
     dure_json_positions positions;
     const cJSON **items; /* by entry of positions */
     config_override *overrides;
@@ -37,7 +40,7 @@ typedef struct config_tree {
 
 /*
  * Parses the text. A mistake is reported. Fails: CONFIG, NO_MEMORY.
- * Borrows: file and report, for the tree's life.
+ * Borrows: file, text and report, for the tree's life.
  */
 DURE_CHECKED dure_err config_tree_init(config_tree *tree, const char *file, const char *text,
                                        size_t len, dure_registry_report *report);
@@ -50,6 +53,13 @@ DURE_CHECKED dure_err config_tree_set(config_tree *tree, const char *name, const
 /* Where a value stands, and where its key does. */
 config_place config_tree_place(const config_tree *tree, const cJSON *item);
 config_place config_tree_key_place(const config_tree *tree, const cJSON *item);
+
+/*
+ * A value as it was written, without what is around it; not ended by a zero. Empty for what is
+ * inside an array or object that an override brought.
+ * Lends: the text, for the tree's life.
+ */
+dure_str config_tree_text(const config_tree *tree, const cJSON *item);
 
 /* Reports at a value, or at its key. path is that of the value. */
 void config_mistake(const config_tree *tree, const cJSON *item, const char *path,

@@ -81,13 +81,12 @@ typedef struct reader {
 
 static void add_setting(reader *r, const char *role, const char *node, const cJSON *item)
 {
-    char number[40];
+    char number[CONFIG_NUMBER_MAX];
     const char *value = cJSON_IsString(item) ? item->valuestring
                         : cJSON_IsTrue(item) ? "true"
                                              : "false";
     if (cJSON_IsNumber(item)) {
-        (void)snprintf(number, sizeof number, "%.15g", item->valuedouble);
-        value = number;
+        value = config_number(&r->tree, item, number) ? number : "";
     }
     if (dure_registry_builder_setting(r->builder, role, node, item->string, value) != DURE_OK) {
         config_mistake(&r->tree, item, item->string, "out of memory");
@@ -101,6 +100,7 @@ static void read_settings(reader *r, const cJSON *owner, const char *path, const
     const cJSON *item;
     char full[CONFIG_PATH_MAX];
     char inner[CONFIG_PATH_MAX];
+    char number[CONFIG_NUMBER_MAX];
     config_path(full, path, "settings");
     if (!cJSON_IsObject(settings)) {
         return;
@@ -111,6 +111,9 @@ static void read_settings(reader *r, const cJSON *owner, const char *path, const
         config_path(inner, full, item->string);
         if (strcmp(item->string, "secret") == 0) {
             config_key_mistake(&r->tree, item, inner, "%s", CONFIG_NO_SECRET);
+        } else if (cJSON_IsNumber(item) && !config_number(&r->tree, item, number)) {
+            config_mistake(&r->tree, item, inner,
+                           "neither 64 bits nor a double hold this number: write it as a string");
         } else if (cJSON_IsString(item) || cJSON_IsNumber(item) || cJSON_IsBool(item)) {
             add_setting(r, role, node, item);
             config_show_item(&r->tree, item, inner);

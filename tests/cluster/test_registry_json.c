@@ -156,6 +156,62 @@ static void a_setting_may_be_overridden_where_none_was(void)
     dure_registry_report_fini(&report);
 }
 
+/* One setting of a file, read back as text and as an integer. */
+static void check_number(const char *number, const char *text, int64_t value)
+{
+    char file[512];
+    (void)snprintf(file, sizeof file,
+                   "{" ROLES "\n\"nodes\":[" GATE ",\n{\"id\":\"a\",\"role\":\"game\","
+                   "\"link_port\":7802,\"settings\":{\"steam\":%s}}]}",
+                   number);
+    char set[160];
+    (void)snprintf(set, sizeof set, "roles.game.settings.steam=%s", number);
+    const char *sets[] = {set};
+    dure_registry_source sources[] = {source_of(file), source_of(GOOD)};
+    sources[1].sets = sets;
+    sources[1].set_count = 1;
+    for (size_t i = 0; i < DURE_COUNT_OF(sources); i++) {
+        dure_registry *registry = NULL;
+        dure_registry_report report;
+        dure_registry_report_init(&report);
+        DURE_REQUIRE_OK(dure_registry_load(&sources[i], &registry, &report));
+        DURE_CHECK_STR(dure_registry_setting_str(registry, "a", "steam", ""), text);
+        DURE_CHECK_EQ(dure_registry_setting_int(registry, "a", "steam", -7), value);
+        dure_registry_destroy(registry);
+        dure_registry_report_fini(&report);
+    }
+}
+
+static void a_number_keeps_its_digits(void)
+{
+    check_number("1000000000000000", "1000000000000000", 1000000000000000);
+    check_number("9007199254740993", "9007199254740993", 9007199254740993);
+    check_number("76561198000000001", "76561198000000001", 76561198000000001);
+    check_number("9223372036854775807", "9223372036854775807", INT64_MAX);
+    check_number("-9223372036854775808", "-9223372036854775808", INT64_MIN);
+    check_number("-9007199254740993", "-9007199254740993", -9007199254740993);
+    check_number("1e3", "1000", 1000);
+    check_number("1e300", "1e300", -7);
+    check_number("0.1", "0.1", -7);
+}
+
+static void a_number_that_nothing_holds_is_refused(void)
+{
+    static const char *const numbers[] = {"9223372036854775808", "-9223372036854775809",
+                                          "18446744073709551616", "1e400", "-1e400"};
+    for (size_t i = 0; i < DURE_COUNT_OF(numbers); i++) {
+        char set[80];
+        (void)snprintf(set, sizeof set, "nodes[1].settings.steam=%s", numbers[i]);
+        const char *sets[] = {set};
+        dure_registry_source source = source_of(GOOD);
+        source.sets = sets;
+        source.set_count = 1;
+        check_lines(&source, DURE_ERR_CONFIG,
+                    "--set: nodes[1].settings.steam: neither 64 bits nor a double hold this "
+                    "number: write it as a string\n");
+    }
+}
+
 static void a_port_of_outgoing_connections_is_a_warning(void)
 {
     dure_registry_source source = source_of(GOOD);
@@ -201,5 +257,6 @@ DURE_SUITE(cluster_registry_json, DURE_TEST(each_mistake_has_its_line),
            DURE_TEST(all_mistakes_are_told_in_one_run_by_place),
            DURE_TEST(who_cannot_be_reached_is_named), DURE_TEST(overrides_are_named_as_the_place),
            DURE_TEST(a_setting_may_be_overridden_where_none_was),
+           DURE_TEST(a_number_keeps_its_digits), DURE_TEST(a_number_that_nothing_holds_is_refused),
            DURE_TEST(a_port_of_outgoing_connections_is_a_warning),
            DURE_TEST(a_link_off_the_loopback_needs_a_secret), DURE_TEST(a_secret_is_never_shown));
