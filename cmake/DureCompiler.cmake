@@ -23,7 +23,10 @@ else()
     target_compile_options(dure_flags INTERFACE
         -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wcast-qual -Wwrite-strings
         -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wpointer-arith
-        -Wundef -Wvla -Wformat=2 -Wswitch-enum -Wimplicit-fallthrough -Wnull-dereference -Werror)
+        -Wundef -Wvla -Wformat=2 -Wswitch-enum -Wimplicit-fallthrough -Wnull-dereference)
+    if(DURE_WARNINGS_ARE_ERRORS)
+        target_compile_options(dure_flags INTERFACE -Werror)
+    endif()
     if(MINGW)
         # Its isfinite and signbit convert to float in a branch that is never taken.
         target_compile_options(dure_flags INTERFACE -Wno-float-conversion)
