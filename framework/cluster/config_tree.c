@@ -200,7 +200,8 @@ static cJSON *set_value(const char *text)
     return value != NULL ? value : cJSON_CreateString(text);
 }
 
-static bool set_remember(config_tree *tree, const char *name, const cJSON *item, const char *text)
+static bool set_remember_one(config_tree *tree, const char *name, const cJSON *item,
+                             const char *text)
 {
     size_t count = tree->override_count;
     char *value = dure_mem_strdup(text);
@@ -213,6 +214,26 @@ static bool set_remember(config_tree *tree, const char *name, const cJSON *item,
     }
     tree->overrides = grown;
     tree->overrides[tree->override_count++] = (config_override){item, name, value};
+    return true;
+}
+
+/* The value and all that is inside it: the list of what was remembered is also what is left to look
+ * into, so no nesting makes this deeper. */
+static bool set_remember(config_tree *tree, const char *name, const cJSON *item, const char *text)
+{
+    size_t at = tree->override_count;
+    if (!set_remember_one(tree, name, item, text)) {
+        return false;
+    }
+    for (; at < tree->override_count; at++) {
+        const cJSON *inner;
+        cJSON_ArrayForEach(inner, tree->overrides[at].item)
+        {
+            if (!set_remember_one(tree, name, inner, "")) {
+                return false;
+            }
+        }
+    }
     return true;
 }
 
