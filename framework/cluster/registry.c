@@ -97,6 +97,7 @@ dure_err dure_registry_builder_create(const char *cluster, const char *data,
                                            DURE_REGISTRY_LIMIT_LIST(REGISTRY_LIMIT_DEFAULT)
 #undef REGISTRY_LIMIT_DEFAULT
     };
+    dure_net_networks_init_loopback(&r->settings.address_exempt);
     *out_builder = builder;
     return DURE_OK;
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "net/network.h"
 
 #define DURE_NODE_ID_MAX 63 /* bytes of a node id or role name: a-z 0-9 - _, a letter first */
 
@@ -83,6 +84,8 @@ bool dure_registry_setting_bool(const dure_registry *registry, const char *node_
     X(client_calls_burst, 5000, 1, 10000000)                                                       \
     X(connects_per_s, 200, 0, 1000000)                                                             \
     X(connects_burst, 1000, 1, 10000000)                                                           \
+    X(strangers_per_address, 1024, 0, 1000000)                                                     \
+    X(link_strangers_max, 256, 8, 65536)                                                           \
     X(write_stall_ms, 10000, 100, 600000)                                                          \
     X(descriptor_reserve, 128, 16, 65536)                                                          \
     X(memory_limit_mib, 0, 0, 16777216)                                                            \
@@ -118,7 +121,7 @@ typedef struct dure_registry_settings {
     uint32_t client_idle_ms; /* 0: off */
     uint32_t drain_ms;
     const char *log_level;
-    bool connects_limit_loopback; /* connects_per_s counts for the loopback as well */
+    dure_net_networks address_exempt; /* limits by address are not theirs: balancers, say */
 #define DURE_REGISTRY_LIMIT_MEMBER(name, fallback, least, most) uint32_t name;
     DURE_REGISTRY_LIMIT_LIST(DURE_REGISTRY_LIMIT_MEMBER)
 #undef DURE_REGISTRY_LIMIT_MEMBER

@@ -19,6 +19,7 @@
 #define NODES_MAX        4096
 #define SECRET_BYTES_MAX 4096u
 #define SECRET_BYTES_MIN 16u
+#define EXEMPT_DEFAULT   "[\"127.0.0.0/8\",\"::1/128\"]"
 
 static const config_key cluster_keys[] = {
     {"$schema", CONFIG_TEXT, false, 0, 0, NULL, NULL},
@@ -38,7 +39,7 @@ static const config_key cluster_keys[] = {
     {"client_idle_ms", CONFIG_INT, false, 0, 86400000, "0", NULL},
     {"drain_ms", CONFIG_INT, false, 0, 600000, "10000", NULL},
     {"log_level", CONFIG_CHOICE, false, 0, 0, "\"info\"", "|debug|info|warn|error|off|"},
-    {"connects_limit_loopback", CONFIG_BOOL, false, 0, 0, "false", NULL},
+    {"address_exempt", CONFIG_ARRAY, false, 0, 0, EXEMPT_DEFAULT, NULL},
 #define LIMIT_KEY(name, fallback, least, most)                                                     \
     {#name, CONFIG_INT, false, least, most, #fallback, NULL},
     DURE_REGISTRY_LIMIT_LIST(LIMIT_KEY)
@@ -357,6 +358,42 @@ static void read_secret(reader *r, const char *key, const char *environment, con
 
 /* ---- the whole ---- */
 
+/* Networks that limits by address do not count. */
+static void read_exempt(const reader *r, const cJSON *root, dure_net_networks *networks)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "address_exempt");
+    const cJSON *item;
+    size_t index = 0;
+    if (!cJSON_IsArray(list)) {
+        config_show_value(&r->tree, "address_exempt", EXEMPT_DEFAULT,
+                          (config_place){"default", 0, 0});
+        return; /* the builder's own: the loopback */
+    }
+    config_show_item(&r->tree, list, "address_exempt");
+    networks->count = 0;
+    cJSON_ArrayForEach(item, list)
+    {
+        char path[CONFIG_PATH_MAX];
+        (void)snprintf(path, sizeof path, "address_exempt[%zu]", index++);
+        if (!config_want(&r->tree, item, path, cJSON_IsString(item), "a string")) {
+            continue;
+        }
+        if (networks->count == DURE_NET_NETWORKS_MAX) {
+            config_mistake(&r->tree, item, path, "more than %u networks", DURE_NET_NETWORKS_MAX);
+            return;
+        }
+        if (dure_net_network_parse(item->valuestring, &networks->rows[networks->count]) !=
+            DURE_OK) {
+            config_mistake(&r->tree, item, path,
+                           "\"%.80s\" is no network: an address, or one with the length of its "
+                           "prefix and nothing set behind that, as 10.0.0.0/8 or fd00::/8",
+                           item->valuestring);
+            continue;
+        }
+        networks->count++;
+    }
+}
+
 static void read_cluster_settings(reader *r, const cJSON *root)
 {
     dure_registry_settings *s = dure_registry_builder_settings(r->builder);
@@ -370,8 +407,7 @@ static void read_cluster_settings(reader *r, const cJSON *root)
     s->call_deadline_ms = (uint32_t)config_int(root, "call_deadline_ms", s->call_deadline_ms);
     s->client_idle_ms = (uint32_t)config_int(root, "client_idle_ms", s->client_idle_ms);
     s->drain_ms = (uint32_t)config_int(root, "drain_ms", s->drain_ms);
-    s->connects_limit_loopback =
-        cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(root, "connects_limit_loopback")) != 0;
+    read_exempt(r, root, &s->address_exempt);
 #define READ_LIMIT(name, fallback, least, most)                                                    \
     s->name = (uint32_t)config_int(root, #name, s->name);
     DURE_REGISTRY_LIMIT_LIST(READ_LIMIT)

@@ -98,6 +98,7 @@ dure_err node_admin_create(dure_node *node)
         .connections_max = node->settings->admin_connections_max,
         .makes_room = true,
         .idle_ms = node->settings->admin_idle_ms,
+        .exempt = &node->settings->address_exempt,
         .settings = node->settings,
         .call_deadline_ms = node->settings->call_deadline_ms,
         .on_closed = node_port_closed,

@@ -88,7 +88,7 @@ dure_err node_client_port_create(dure_node *node)
         .idle_ms = node->settings->client_idle_ms,
         .calls = {node->settings->client_calls_per_s, node->settings->client_calls_burst},
         .connects = {node->settings->connects_per_s, node->settings->connects_burst},
-        .limits_loopback = node->settings->connects_limit_loopback,
+        .exempt = &node->settings->address_exempt,
         .settings = node->settings,
         .call_deadline_ms = node->settings->call_deadline_ms,
         .on_closed = node_port_closed,

@@ -334,7 +334,7 @@ static void port_make_room(node_port *port)
 
 static bool port_is_flooded(node_port *port, const dure_net_address *peer)
 {
-    if (!port->config.limits_loopback && dure_net_address_is_loopback(peer)) {
+    if (dure_net_networks_have(port->config.exempt, peer)) {
         return false;
     }
     return !node_rate_table_take(port->addresses, peer, dure_iocp_core_now_ms(port_core(port)));

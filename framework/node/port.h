@@ -53,7 +53,7 @@ typedef struct node_port_config {
     uint32_t call_deadline_ms; /* of a request that is served */
     node_rate_limit calls;     /* of one connection */
     node_rate_limit connects;  /* of one address */
-    bool limits_loopback;      /* connects counts for the loopback too */
+    const dure_net_networks *exempt; /* connects does not count for them; borrowed for life */
     const dure_registry_settings *settings; /* the other limits; borrowed for life */
     void (*on_closed)(node_port *port, void *ctx);
 } node_port_config;

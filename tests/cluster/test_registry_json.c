@@ -130,9 +130,15 @@ static void overrides_are_named_as_the_place(void)
                 "DURE_SET: shed_memory_percent: must not be below login_memory_percent (92)\n");
     source.env_set = "client_calls_burst=0";
     check_lines(&source, DURE_ERR_CONFIG, "DURE_SET: client_calls_burst: 0 is below 1\n");
-    source.env_set = "connects_limit_loopback=3";
+    source.env_set = "address_exempt=3";
     check_lines(&source, DURE_ERR_CONFIG,
-                "DURE_SET: connects_limit_loopback: expected true or false, got a number\n");
+                "DURE_SET: address_exempt: expected an array, got a number\n");
+    source.env_set = "address_exempt=[\"10.0.0.0/8\",7,\"10.0.0.1/8\"]";
+    check_lines(
+        &source, DURE_ERR_CONFIG,
+        "DURE_SET: address_exempt[1]: expected a string, got a number\n"
+        "DURE_SET: address_exempt[2]: \"10.0.0.1/8\" is no network: an address, or one with "
+        "the length of its prefix and nothing set behind that, as 10.0.0.0/8 or fd00::/8\n");
     source.env_set = "roles.game.save_ms=1001";
     check_lines(&source, DURE_ERR_CONFIG, "DURE_SET: roles.game.save_ms: 1001 is above 1000\n");
     source.env_set = "roles.game.program=dure-db;roles.game.save_ms=1";

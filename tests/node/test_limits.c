@@ -40,13 +40,13 @@ static void few_connects(dure_registry_settings *settings)
 {
     settings->connects_per_s = 1;
     settings->connects_burst = 4;
-    settings->connects_limit_loopback = true;
+    settings->address_exempt.count = 0;
 }
 
 static void few_connects_elsewhere(dure_registry_settings *settings)
 {
     few_connects(settings);
-    settings->connects_limit_loopback = false;
+    dure_net_networks_init_loopback(&settings->address_exempt);
 }
 
 static unsigned open_clients(sim_node *sim, sim_client clients[CLIENTS])
