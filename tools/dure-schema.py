@@ -26,6 +26,7 @@ FLAGS = {
     "client": "DURE_METHOD_CLIENT", "no_login": "DURE_METHOD_NO_LOGIN",
     "idempotent": "DURE_METHOD_IDEMPOTENT", "key_param": "DURE_METHOD_KEY_PARAM",
     "admin": "DURE_METHOD_ADMIN", "keyed": "DURE_METHOD_KEYED",
+    "barrier": "DURE_METHOD_BARRIER",
 }
 # What a caller has to know of a method: whether a call of it may be made again.
 CALLER_FLAGS = ("idempotent", "keyed")
@@ -508,6 +509,8 @@ def check_flags(method):
     flags = method.flags
     if "no_login" in flags and "client" not in flags:
         raise Mistake(method.where, "no_login is for methods of clients")
+    if "barrier" in flags and "client" not in flags:
+        raise Mistake(method.where, "barrier is for methods of clients")
     if "admin" in flags and "client" in flags:
         raise Mistake(method.where, "a method is for clients or for admins, not for both")
     if method.is_notify and "idempotent" in flags:
@@ -1579,7 +1582,7 @@ def page_who(method):
         who = "clients" + (", also before login" if "no_login" in method.flags else "")
     else:
         who = "admins" if "admin" in method.flags else "nodes"
-    more = [f for f in method.flags if f in ("idempotent", "key_param", "keyed")]
+    more = [f for f in method.flags if f in ("idempotent", "key_param", "keyed", "barrier")]
     return ", ".join([who] + more + (["no answer"] if method.is_notify else []))
 
 

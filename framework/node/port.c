@@ -34,6 +34,7 @@ typedef struct node_call {
     dure_request *request;
     uint32_t id;
     bool is_notification;
+    bool is_barrier;
 } node_call;
 
 static dure_iocp_core *port_core(const node_port *port)
@@ -117,10 +118,39 @@ void node_conn_close(node_conn *conn, dure_err cause, const char *text)
 
 /* ---- requests ---- */
 
+/* Whether so much waits to go out that nothing more is to be read for now. */
+static bool conn_is_full(const node_conn *conn)
+{
+    size_t max = conn->is_trusted ? conn->port->config.settings->client_queue_soft_bytes
+                                  : DURE_WIRE_CLIENT_STRANGER_MAX;
+    return dure_session_send_queue_bytes(conn->session) > max;
+}
+
+static bool conn_has_to_wait(const node_conn *conn)
+{
+    return conn->barrier_count > 0 || conn_is_full(conn);
+}
+
+/* After something that it may have waited for. */
+static void conn_read_on(node_conn *conn)
+{
+    if (conn->is_throttled && !conn_has_to_wait(conn)) {
+        conn->is_throttled = false;
+        dure_session_resume_recv(conn->session);
+    }
+}
+
 static void call_free(node_call *call)
 {
+    node_conn *conn = call->conn;
+    DURE_ASSERT(conn->request_count > 0);
     dure_list_remove(&call->in_conn);
-    call->conn->request_count--;
+    conn->request_count--;
+    if (call->is_barrier) {
+        DURE_ASSERT(conn->barrier_count > 0);
+        conn->barrier_count--;
+        conn_read_on(conn);
+    }
     dure_mem_free(call);
 }
 
@@ -174,6 +204,10 @@ void node_conn_serve(node_conn *conn, const dure_mprpc_message *message, const d
     if (call == NULL) {
         return;
     }
+    if ((method->flags & DURE_METHOD_BARRIER) != 0) {
+        call->is_barrier = true;
+        conn->barrier_count++;
+    }
     dure_request *request = NULL;
     dure_err err = dure_rpc_serve_local(conn->port->config.rpc, method->number, conn->id,
                                         conn->port->config.call_deadline_ms, message->params,
@@ -221,14 +255,6 @@ static const char *limit_text(dure_err err)
     }
 }
 
-/* Whether so much waits to go out that nothing more is to be read for now. */
-static bool conn_is_full(const node_conn *conn)
-{
-    size_t max = conn->is_trusted ? conn->port->config.settings->client_queue_soft_bytes
-                                  : DURE_WIRE_CLIENT_STRANGER_MAX;
-    return dure_session_send_queue_bytes(conn->session) > max;
-}
-
 static void conn_throttle(node_conn *conn)
 {
     conn->is_throttled = true;
@@ -272,7 +298,7 @@ static dure_err conn_on_recv(dure_session *session, const uint8_t *data, size_t 
     while (at < len && dure_session_is_connected(session)) {
         dure_mprpc_message message;
         size_t message_len = 0;
-        if (conn_is_full(conn)) {
+        if (conn_has_to_wait(conn)) {
             conn_throttle(conn);
             break;
         }
@@ -297,9 +323,8 @@ static void conn_on_sent(dure_session *session, size_t bytes)
 {
     node_conn *conn = dure_session_context(session);
     (void)bytes;
-    if (conn != NULL && conn->is_throttled && !conn_is_full(conn)) {
-        conn->is_throttled = false;
-        dure_session_resume_recv(session);
+    if (conn != NULL) {
+        conn_read_on(conn);
     }
 }
 

@@ -25,14 +25,15 @@ typedef struct node_conn {
     dure_mprpc_reader reader;
     dure_list requests; /* node_call.in_conn */
     uint32_t request_count;
-    dure_list in_waiting; /* those whose first message has not come, oldest first */
-    dure_list in_port;    /* all of the port, oldest first */
+    uint32_t barrier_count; /* of the requests, those that what comes behind them waits for */
+    dure_list in_waiting;   /* those whose first message has not come, oldest first */
+    dure_list in_port;      /* all of the port, oldest first */
     uint64_t opened_ms;
     uint64_t partial_since_ms; /* since when a message has begun and not ended; 0: none has */
     node_rate calls;
     uint64_t over_since_ms; /* since when its queue is over the soft limit; 0: it is not */
     bool is_trusted;        /* logged in, or authenticated: the limits of strangers end */
-    bool is_throttled;      /* reading waits until what is queued has left */
+    bool is_throttled;      /* reading waits for what is queued to leave, or for a barrier */
 } node_conn;
 
 typedef struct node_port_ops {
@@ -105,7 +106,10 @@ void node_conn_fail(node_conn *conn, const dure_mprpc_message *message, dure_err
 /* Answers a message with a result. */
 void node_conn_reply(node_conn *conn, const dure_mprpc_message *message, dure_slice result);
 
-/* Serves a message by a method of this node. */
+/*
+ * Serves a message by a method of this node. Behind a barrier nothing more of the connection is
+ * read until it has been answered, so what follows meets the state that it leaves.
+ */
 void node_conn_serve(node_conn *conn, const dure_mprpc_message *message, const dure_method *method);
 
 /* A request for the owner to answer; NULL after it has been answered with an error. */

@@ -6,6 +6,9 @@ once, and a player whose client does not come back goes.
 usage: test_sessions.py BIN_FOLDER [LAUNCHER...]"""
 
 import sys
+import time
+
+import msgpack
 
 from two_gateways import run
 from rpc_py import RpcError, until_true
@@ -175,7 +178,73 @@ def a_session_outlives_its_game_node_and_db_too(cluster):
     until_true("back without a login", is_back, 6)
 
 
+def pipelined(client, *calls):
+    """Sends calls in one packet; the error's name of each, or its result."""
+    first = client.next_id + 1
+    client.next_id += len(calls)
+    client.socket.sendall(b"".join(msgpack.packb([0, first + i, call[0], list(call[1:])])
+                                   for i, call in enumerate(calls)))
+    until = time.monotonic() + client.timeout
+    answers = {}
+    while len(answers) < len(calls):
+        message = client._read(until)
+        if message[0] == 1:
+            answers[message[1]] = message[3] if message[2] is None else message[2][1]
+    return [answers[first + i] for i in range(len(calls))]
+
+
+def calls_in_one_packet_meet_what_stands_before_them(cluster):
+    """Each client method behind login, resume, join and logout, and behind a login and a resume that fail."""
+    calls = {
+        "ping": (), "echo": (1,), "time": (), "login": ("other",), "join": ("arena",), "resume": ("x", 0), "logout": (),
+        "whoami": (), "move": (1, 2), "chat": ("hello",), "inventory": (), "give": ("bob", "gold", 1),
+    }
+    for_all = ("ping", "echo", "time")
+    bob = cluster.login("bob")
+    bob.call("join", "lobby")
+    for number, (method, params) in enumerate(calls.items()):
+        name = "p%d" % number
+        for first in ("login", "resume", "join", "logout", "no login", "no resume"):
+            client = cluster.client()
+            before = {"login": ("login", name), "join": ("join", "hall"), "logout": ("logout",),
+                      "no login": ("login", "two words"), "no resume": ("resume", "0" * 48, 0)}.get(first)
+            if first in ("join", "logout"):
+                client.call("login", name)
+            elif first == "resume":
+                lost = cluster.login(name)
+                lost.close()
+                before = ("resume", lost.token, 0)
+            answer, behind = pipelined(client, before, (method, *params))
+            what = "%s behind %s" % (method, first)
+            is_in = first in ("login", "resume", "join")
+            check(what, isinstance(answer, dict), is_in or first == "logout")
+            if method in for_all:
+                check(what, type(behind), {"ping": str, "echo": int, "time": int}[method])
+            elif method == "login":
+                check(what, behind if is_in else behind["player"], "ALREADY_LOGGED_IN" if is_in else "other")
+            elif method == "resume":
+                check(what, behind, "ALREADY_LOGGED_IN" if is_in else "REFUSED")
+            elif not is_in:
+                check(what, behind, "NOT_LOGGED_IN")
+            elif method == "whoami":
+                check(what, behind["room"], "hall" if first == "join" else "lobby")
+            elif method == "join":
+                check(what, (behind["room"], name in behind["players"]), ("arena", True))
+            elif method == "logout":
+                check(what, (behind, client.error("whoami")), ({}, "NOT_LOGGED_IN"))
+            elif method == "move":
+                check(what, behind, {"x": 1, "y": 2})
+            elif method == "chat":
+                check(what, type(behind), int)  # how many have heard it
+            elif method == "inventory":
+                check(what, behind["gold"], 100)
+            else:
+                check(what, behind["balance"] < 100, True)
+            client.close()
+
+
 STORIES = (
+    calls_in_one_packet_meet_what_stands_before_them,
     what_was_missed_comes_once_and_in_order,
     a_client_that_counted_less_gets_those_again,
     wrong_tokens_are_refused,

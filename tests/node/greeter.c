@@ -55,6 +55,35 @@ void greeter_release(greeter *self)
     greeter_reply_later(request, true);
 }
 
+static void admit_cancelled(dure_request *request, void *ctx)
+{
+    greeter *self = ctx;
+    self->cancelled++;
+    self->admitting = NULL;
+    dure_request_fail(request, DURE_ERR_CANCELLED, "nobody waits");
+}
+
+static void on_admit(dure_request *request, const admit_params *in, void *state)
+{
+    greeter *self = state;
+    (void)in;
+    dure_request_hold(request);
+    dure_request_on_cancel(request, admit_cancelled, self);
+    self->admitting = request;
+}
+
+void greeter_admit(greeter *self, bool is_known)
+{
+    dure_request *request = self->admitting;
+    self->admitting = NULL;
+    if (is_known) {
+        dure_node_client_set_logged_in(self->node, dure_request_subject(request), true);
+        greeter_reply_admit(request, true);
+    } else {
+        dure_request_fail(request, DURE_ERR_REFUSED, "not today");
+    }
+}
+
 static void on_measure(dure_request *request, const measure_params *in, void *state)
 {
     (void)state;

@@ -12,6 +12,7 @@ typedef struct greeter {
     dure_node *node;
     dure_request *held; /* the last `later` that is unanswered */
     unsigned held_count;
+    dure_request *admitting; /* the last `admit` that is unanswered */
     unsigned cancelled;
     unsigned opened;
     uint64_t last_client; /* the last that opened */
@@ -33,5 +34,7 @@ extern const dure_role refusing_role;
 
 /* Answers the held request. */
 void greeter_release(greeter *self);
+/* Answers the held `admit`: the client is known, or refused. */
+void greeter_admit(greeter *self, bool is_known);
 
 #endif

@@ -282,6 +282,100 @@ static void a_request_without_an_answer_meets_its_deadline(void)
     sim_node_close(&sim);
 }
 
+/* What stands behind a barrier in the same packet, and what of it is answered once the barrier has
+ * let the client in, and once it has not. The large one has more bytes than a stranger may send. */
+static void calls_behind_a_barrier_meet_what_it_leaves(void)
+{
+    enum { LARGE = 5000 };
+    static const struct {
+        const char *method;
+        bool is_large;
+        const char *known;
+        const char *refused;
+    } rows[] = {
+        {"secret", false, "forty-two", "NOT_LOGGED_IN"},
+        {"hello", false, "mina", "mina"},
+        {"enter", false, "\x94\x01\x02\xc0\xc3", "\x94\x01\x02\xc0\xc3"},
+        {"nothing", false, "UNKNOWN_METHOD", "UNKNOWN_METHOD"},
+        {"measure", true, "\x94\x01\x02\xc0\xcd\x13\x88", "TOO_LARGE"},
+    };
+    char text[LARGE];
+    memset(text, 'a', sizeof text);
+    for (size_t i = 0; i < 2 * DURE_COUNT_OF(rows); i++) {
+        const char *method = rows[i / 2].method;
+        bool is_known = i % 2 == 0;
+        sim_node sim;
+        sim_client client;
+        sim_node_open(&sim, NULL);
+        sim_client_open(&client, &sim);
+        sim_client_ask(&client, "admit", NULL, 0);
+        if (rows[i / 2].is_large) {
+            sim_client_ask(&client, method, text, sizeof text);
+        } else {
+            sim_client_ask(&client, method, strcmp(method, "hello") == 0 ? "mina" : NULL, 4);
+        }
+        sim_node_run(&sim, 100);
+        DURE_CHECK_EQ(client.received.len, 0);
+        DURE_REQUIRE(sim.role->admitting != NULL);
+        greeter_admit(sim.role, is_known);
+        sim_node_run(&sim, 100);
+        DURE_CHECK(sim_client_saw(&client, is_known ? "\x94\x01\x01\xc0\xc3" : "REFUSED"));
+        DURE_CHECK(sim_client_saw(&client, is_known ? rows[i / 2].known : rows[i / 2].refused));
+        sim_client_close(&client);
+        sim_node_close(&sim);
+    }
+}
+
+/* Each barrier holds back the next one too, and one that meets its deadline lets go. */
+static void barriers_are_met_one_after_the_other(void)
+{
+    sim_node sim;
+    sim_client client;
+    sim_node_open(&sim, NULL);
+    sim_client_open(&client, &sim);
+    for (int i = 0; i < 3; i++) {
+        sim_client_ask(&client, "admit", NULL, 0);
+        sim_client_ask(&client, "secret", NULL, 0);
+    }
+    sim_node_run(&sim, 100);
+    DURE_REQUIRE(sim.role->admitting != NULL);
+    DURE_CHECK_EQ(dure_rpc_serving(dure_node_rpc(sim.node)), 1);
+    sim_node_run(&sim, 5000);
+    DURE_CHECK(sim_client_saw(&client, "DEADLINE"));
+    DURE_CHECK(sim_client_saw(&client, "NOT_LOGGED_IN"));
+    DURE_CHECK(!sim_client_saw(&client, "forty-two"));
+    DURE_CHECK_EQ(sim.role->cancelled, 1);
+    DURE_REQUIRE(sim.role->admitting != NULL);
+    greeter_admit(sim.role, true);
+    sim_node_run(&sim, 100);
+    DURE_CHECK(sim_client_saw(&client, "forty-two"));
+    sim_client_forget(&client);
+    DURE_REQUIRE(sim.role->admitting != NULL);
+    greeter_admit(sim.role, false); /* one that is known stays it */
+    sim_node_run(&sim, 100);
+    DURE_CHECK(sim_client_saw(&client, "REFUSED"));
+    DURE_CHECK(sim_client_saw(&client, "forty-two"));
+    sim_client_close(&client);
+    sim_node_close(&sim);
+}
+
+static void who_goes_behind_a_barrier_is_gone_when_it_is_met(void)
+{
+    sim_node sim;
+    sim_client client;
+    sim_node_open(&sim, NULL);
+    sim_client_open(&client, &sim);
+    sim_client_ask(&client, "admit", NULL, 0);
+    sim_client_ask(&client, "later", NULL, 0);
+    sim_node_run(&sim, 20);
+    sim_client_close(&client);
+    sim_node_run(&sim, 6000); /* the deadline of admit */
+    DURE_CHECK_EQ(sim.role->closed, 1);
+    DURE_CHECK_EQ(sim.role->held_count, 0);
+    DURE_CHECK_EQ(dure_rpc_serving(dure_node_rpc(sim.node)), 0);
+    sim_node_close(&sim);
+}
+
 /* Reading pauses while much waits to go out, and goes on by itself with what had come already. */
 static void many_requests_at_once_are_all_answered(void)
 {
@@ -329,5 +423,8 @@ DURE_SUITE(node_client_port, DURE_TEST(a_client_is_answered),
            DURE_TEST(who_goes_takes_the_requests_along),
            DURE_TEST(one_client_cannot_ask_without_end),
            DURE_TEST(a_request_without_an_answer_meets_its_deadline),
+           DURE_TEST(calls_behind_a_barrier_meet_what_it_leaves),
+           DURE_TEST(barriers_are_met_one_after_the_other),
+           DURE_TEST(who_goes_behind_a_barrier_is_gone_when_it_is_met),
            DURE_TEST(many_requests_at_once_are_all_answered),
            DURE_TEST(a_stale_client_is_an_error_and_no_more));
