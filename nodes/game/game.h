@@ -16,6 +16,8 @@ typedef struct game {
     uint32_t save_ms;
     game_lease lease;
     bool has_ended_lease; /* it stops */
+    dure_list dirty;      /* players whose place is not saved, the longest so first: save.c */
+    dure_list moved;      /* rooms in which somebody has moved since the last tick */
     uint64_t stop_due_ms; /* it stops: until then gateways may take their players out; 0: no more */
     dure_list kept;       /* places of players that are gone, see save.c */
     uint32_t kept_count;

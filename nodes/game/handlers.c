@@ -18,7 +18,7 @@
 #define GAME_KICK_MS       1500u
 #define GAME_LEASE_ASK_MS  1000u /* taken for the length of a lease until db has told it */
 #define GAME_HAND_BACK_MS  2000u /* for gateways to take their players out of a node that stops */
-#define GAME_NAMES_BYTES   (512u * 1024u)
+#define GAME_NAMES_BYTES   (WORLD_NAMES_MAX * (WORLD_NAME_BYTES_MAX + 3u) + 5u)
 #define GAME_MESSAGE_BYTES (64u * 1024u)
 
 /* A step of a longer answer: kept from one call to the next. */
@@ -101,6 +101,9 @@ static void on_move(dure_request *request, const game_move_params *in, void *sta
     game_save_mark(g, player);
     /* Kept for the tick. A room whose moves fill the buffer loses the surplus: the next move tells
      * more. */
+    if (dure_list_is_empty(&player->room->in_moved)) {
+        dure_list_push_back(&g->moved, &player->room->in_moved);
+    }
     dure_packer packer = dure_packer_of(&player->room->moves);
     dure_packer_u64(&packer, player->id);
     dure_packer_number(&packer, in->x);
@@ -340,15 +343,17 @@ static void enter_failed(dure_request *request, dure_err err)
                       dure_err_text(err));
 }
 
-static void enter_reply(dure_request *request, const world_room *room)
+static void enter_reply(dure_request *request, const world_room *room, uint32_t names_max)
 {
     dure_buf names;
+    uint32_t count = 0;
     dure_buf_init(&names, GAME_NAMES_BYTES);
-    dure_err err = world_pack_names(room, &names);
+    dure_err err = world_pack_names(room, names_max, &names, &count);
     if (err == DURE_OK) {
         game_enter_result out = {
             .room = dure_str_of(room->name),
-            .players = {.raw = {names.data, names.len}, .count = room->player_count},
+            .players = {.raw = {names.data, names.len}, .count = count},
+            .total = room->player_count,
         };
         game_reply_enter(request, &out);
     } else {
@@ -363,6 +368,7 @@ typedef struct enter_ctx {
     dure_str player; /* lent by the held request */
     world_client client;
     uint64_t epoch;
+    uint32_t names_max;
     uint32_t lease_number; /* at the time of asking */
 } enter_ctx;
 
@@ -406,7 +412,7 @@ static void on_entered(void *ctx, const dure_outcome *outcome, const db_enter_re
             }
             player->epoch = enter->epoch;
             player->is_leaving = false;
-            enter_reply(request, player->room);
+            enter_reply(request, player->room, enter->names_max);
         }
     }
     dure_mem_free(enter);
@@ -428,6 +434,7 @@ static void on_enter(dure_request *request, const game_enter_params *in, void *s
     enter->request = request;
     enter->player = in->player;
     enter->epoch = in->epoch;
+    enter->names_max = in->names_max;
     enter->lease_number = g->lease.number;
     enter->client.gateway = dure_request_peer(request);
     enter->client.session = dure_request_subject(request);
@@ -559,11 +566,9 @@ static void game_on_tick(dure_node *node, void *state)
     if (!game_holds_lease(g)) {
         return; /* nobody is here */
     }
-    for (world_room *room = world_next_room(g->world, NULL); room != NULL;
-         room = world_next_room(g->world, room)) {
-        if (room->moves.len > 0) {
-            push_moves(g, room);
-        }
+    dure_list *moved;
+    while ((moved = dure_list_pop_front(&g->moved)) != NULL) {
+        push_moves(g, DURE_CONTAINER_OF(moved, world_room, in_moved));
     }
     game_save_due(g);
 }
@@ -627,6 +632,8 @@ static dure_err game_on_start(dure_node *node, void **out_state)
     g->save_ms = (uint32_t)dure_node_setting_int(node, "save_ms", GAME_SAVE_MS);
     g->lease.lease_ms = GAME_LEASE_ASK_MS;
     dure_list_init(&g->kept);
+    dure_list_init(&g->dirty);
+    dure_list_init(&g->moved);
     dure_err err =
         dure_iocp_core_entropy(dure_node_core(node), &g->lease.life, sizeof g->lease.life);
     g->lease.life = g->lease.life >> 1 | 1;

@@ -112,6 +112,6 @@ void game_fenced(game *g, world_player *player)
     dure_log_write(dure_node_log(g->node), DURE_LOG_WARN, "game", "PLAYER_FENCED",
                    "epoch=%llu total=%llu", (unsigned long long)player->epoch,
                    (unsigned long long)g->lease.fenced_count);
-    player->is_dirty = false; /* it is not this node's to save */
+    game_save_unmark(player);
     let_go(g, player);
 }

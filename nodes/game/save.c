@@ -29,7 +29,14 @@ void game_save_mark(game *g, world_player *player)
     if (!player->is_dirty) {
         player->is_dirty = true;
         player->dirty_since_ms = dure_iocp_core_now_ms(dure_node_core(g->node));
+        dure_list_push_back(&g->dirty, &player->in_dirty);
     }
+}
+
+void game_save_unmark(world_player *player)
+{
+    player->is_dirty = false;
+    dure_list_remove(&player->in_dirty);
 }
 
 static void left(save_ctx *save, dure_err status)
@@ -122,19 +129,22 @@ static dure_err save_start(game *g, world_player *player, bool leaves, dure_requ
         return err;
     }
     player->is_saving = true;
-    player->is_dirty = false;
+    game_save_unmark(player);
     return DURE_OK;
 }
 
 void game_save_due(game *g)
 {
     uint64_t now_ms = dure_iocp_core_now_ms(dure_node_core(g->node));
-    for (world_player *p = world_next_player(g->world, NULL); p != NULL;
-         p = world_next_player(g->world, p)) {
-        if (p->is_dirty && !p->is_saving && now_ms - p->dirty_since_ms >= g->save_ms) {
-            if (save_start(g, p, false, NULL, NULL) != DURE_OK) {
-                return; /* no memory: the next tick tries again */
-            }
+    dure_list *next;
+    for (dure_list *at = g->dirty.next; at != &g->dirty; at = next) {
+        world_player *player = DURE_CONTAINER_OF(at, world_player, in_dirty);
+        next = at->next; /* a save takes its player out of the list */
+        if (now_ms - player->dirty_since_ms < g->save_ms) {
+            return; /* those behind it are younger */
+        }
+        if (!player->is_saving && save_start(g, player, false, NULL, NULL) != DURE_OK) {
+            return; /* no memory: the next tick tries again */
         }
     }
 }

@@ -15,7 +15,10 @@ typedef void (*game_left_fn)(game *g, dure_request *request, dure_err status);
 /* The place changed now. */
 void game_save_mark(game *g, world_player *player);
 
-/* Starts the saves that are due. Called every tick. */
+/* The place is not to be saved: it is another node's by now. */
+void game_save_unmark(world_player *player);
+
+/* Starts the saves that are due; looks at those alone. Called every tick. */
 void game_save_due(game *g);
 
 /*

@@ -59,6 +59,7 @@ static world_room *world_room_of(world *w, dure_str name)
     }
     memcpy(room->name, name.data, name.len);
     dure_list_init(&room->players);
+    dure_list_init(&room->in_moved);
     dure_buf_init(&room->moves, WORLD_MOVES_BYTES);
     HASH_ADD(hh, w->rooms, name, name.len, room);
     if (room->hh.tbl == NULL) {
@@ -72,6 +73,7 @@ static void world_room_drop_if_empty(world *w, world_room *room)
 {
     if (room->player_count == 0) {
         HASH_DELETE(hh, w->rooms, room);
+        dure_list_remove(&room->in_moved);
         dure_buf_fini(&room->moves);
         dure_mem_free(room);
     }
@@ -111,6 +113,7 @@ static dure_err world_add_player(world *w, dure_str name, world_client client,
     memcpy(player->name, name.data, name.len);
     player->client = client;
     dure_list_init(&player->in_room);
+    dure_list_init(&player->in_dirty);
     dure_err err = dure_idtable_add(&w->ids, player, &player->id);
     if (err != DURE_OK) {
         dure_mem_free(player);
@@ -154,6 +157,7 @@ void world_leave(world *w, world_player *player)
     HASH_DELETE(by_name, w->by_name, player);
     HASH_DELETE(by_client, w->by_client, player);
     (void)dure_idtable_remove(&w->ids, player->id);
+    dure_list_remove(&player->in_dirty);
     world_leave_room(w, player);
     dure_mem_free(player);
 }
@@ -194,14 +198,13 @@ static int name_compare(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-dure_err world_pack_names(const world_room *room, dure_buf *out)
+dure_err world_pack_names(const world_room *room, uint32_t max, dure_buf *out, uint32_t *out_count)
 {
-    const char **names = dure_mem_alloc_array(room->player_count, sizeof *names);
-    if (names == NULL) {
-        return DURE_ERR_NO_MEMORY;
-    }
+    const char *names[WORLD_NAMES_MAX];
+    const uint32_t wanted = max < WORLD_NAMES_MAX ? max : WORLD_NAMES_MAX;
     uint32_t count = 0;
-    for (dure_list *at = room->players.next; at != &room->players; at = at->next) {
+    for (const dure_list *at = room->players.prev; at != &room->players && count < wanted;
+         at = at->prev) {
         names[count++] = world_player_in_room(at)->name;
     }
     qsort(names, count, sizeof *names, name_compare);
@@ -210,6 +213,6 @@ dure_err world_pack_names(const world_room *room, dure_buf *out)
     for (uint32_t i = 0; i < count; i++) {
         dure_packer_cstr(&packer, names[i]);
     }
-    dure_mem_free(names);
+    *out_count = count;
     return packer.status;
 }

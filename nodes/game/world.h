@@ -16,7 +16,8 @@
 #include "base/str.h"
 #include "cluster/registry.h"
 
-#define WORLD_NAME_BYTES_MAX 256 /* a player's or room's name: 64 characters of at most 4 bytes */
+#define WORLD_NAME_BYTES_MAX 256  /* a player's or room's name: 64 characters of at most 4 bytes */
+#define WORLD_NAMES_MAX      100u /* of one answer */
 
 typedef struct world_client {
     const dure_registry_node *gateway;
@@ -25,9 +26,10 @@ typedef struct world_client {
 
 typedef struct world_room {
     char name[WORLD_NAME_BYTES_MAX + 1];
-    dure_list players; /* world_player.in_room */
+    dure_list players; /* world_player.in_room; who came last stands last */
     uint32_t player_count;
-    dure_buf moves; /* packed moved events of this tick, see push.c */
+    dure_buf moves;     /* packed moved events of this tick, see push.c */
+    dure_list in_moved; /* while it has some */
     UT_hash_handle hh;
 } world_room;
 
@@ -43,8 +45,10 @@ typedef struct world_player {
     /* what save.c keeps: the place changed, since when, and whether a save is on its way */
     bool is_dirty;
     bool is_saving;
-    bool is_leaving; /* nobody acts for it any more; it goes when its place is saved */
+    bool is_leaving;    /* nobody acts for it any more; it goes when its place is saved */
+    bool is_taken_over; /* it leaves because it has logged in from another place */
     uint64_t dirty_since_ms;
+    dure_list in_dirty; /* of save.c, while is_dirty */
 
     uint64_t id; /* generation-checked, for callbacks that may outlive the player */
     UT_hash_handle by_name;
@@ -84,7 +88,12 @@ static inline const world_player *world_player_in_room(const dure_list *node)
                                                 offsetof(world_player, in_room));
 }
 
-/* Appends the names of a room's players, sorted, as a MessagePack array. Fails: NO_MEMORY, FULL. */
-DURE_CHECKED dure_err world_pack_names(const world_room *room, dure_buf *out);
+/*
+ * Appends the names of the players who came into a room last, sorted, as a MessagePack array: at
+ * most max and WORLD_NAMES_MAX. What this costs does not grow with the room. Fails: NO_MEMORY,
+ * FULL.
+ */
+DURE_CHECKED dure_err world_pack_names(const world_room *room, uint32_t max, dure_buf *out,
+                                       uint32_t *out_count);
 
 #endif

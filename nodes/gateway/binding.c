@@ -11,6 +11,7 @@
 #define BIND_AGAIN_MAX 256u /* enters of the tick that are outstanding */
 #define BIND_SOON_MS   1000u
 #define BIND_AWAIT_MS  4000u /* less than a call's own deadline, so that it is told why */
+#define BIND_NAMES_MAX 100u
 #define BIND_LEAVE_MS  1000u /* then db takes the player from the former node */
 
 typedef struct bind_step {
@@ -21,6 +22,7 @@ typedef struct bind_step {
     gateway_bound_fn on_bound;
     bool is_again;                      /* begun by the tick */
     uint32_t enter_ms;                  /* 0: as long as the request has */
+    uint32_t names_max;                 /* of the room's players: 0 for whom nobody will read */
     const dure_registry_node *entering; /* NULL: enter has not been called */
     /* to leave again where the client has gone while its player came in */
     char player[GATEWAY_NAME_BYTES_MAX + 1];
@@ -87,9 +89,7 @@ static void bind_end(bind_step *step, const dure_outcome *outcome, const game_en
         client->state = GATEWAY_CLIENT_UNBOUND; /* and perhaps on client->node all the same */
     }
     if (step->on_bound != NULL) {
-        dure_slice players = entered != NULL ? entered->players.raw : (dure_slice){NULL, 0};
-        step->on_bound(g, client, step->request, outcome, players,
-                       entered != NULL ? entered->players.count : 0);
+        step->on_bound(g, client, step->request, outcome, entered);
     }
     client = gateway_client_find(&g->clients, step->client);
     if (client != NULL && client->state == GATEWAY_CLIENT_BOUND &&
@@ -132,6 +132,7 @@ static void bind_enter(bind_step *step)
         .player = dure_str_of(client->player),
         .room = dure_str_of(step->room),
         .epoch = client->epoch,
+        .names_max = step->names_max,
     };
     step->entering = client->node;
     dure_target target = dure_to_node(client->node->id);
@@ -165,7 +166,8 @@ static void bind_leave(bind_step *step, const gateway_client *client)
 }
 
 static void bind_start(gateway *g, gateway_client *client, dure_str room, dure_request *request,
-                       gateway_bound_fn on_bound, bool is_again, uint32_t enter_ms)
+                       gateway_bound_fn on_bound, bool is_again, uint32_t enter_ms,
+                       uint32_t names_max)
 {
     bind_step *step = dure_mem_alloc(sizeof *step);
     if (step == NULL) {
@@ -180,6 +182,7 @@ static void bind_start(gateway *g, gateway_client *client, dure_str room, dure_r
     step->on_bound = on_bound;
     step->is_again = is_again;
     step->enter_ms = enter_ms;
+    step->names_max = names_max;
     g->entering += is_again ? 1 : 0;
     gateway_name_copy(step->room, room);
     gateway_name_copy(step->player, dure_str_of(client->player));
@@ -196,13 +199,13 @@ static void bind_start(gateway *g, gateway_client *client, dure_str room, dure_r
 void gateway_bind(gateway *g, gateway_client *client, dure_str room, dure_request *request,
                   gateway_bound_fn on_bound)
 {
-    bind_start(g, client, room, request, on_bound, false, 0);
+    bind_start(g, client, room, request, on_bound, false, 0, BIND_NAMES_MAX);
 }
 
 void gateway_bind_soon(gateway *g, gateway_client *client, dure_str room, dure_request *request,
                        gateway_bound_fn on_bound)
 {
-    bind_start(g, client, room, request, on_bound, false, BIND_SOON_MS);
+    bind_start(g, client, room, request, on_bound, false, BIND_SOON_MS, 0);
 }
 
 void gateway_unbind(gateway *g, const gateway_client *client)
@@ -279,7 +282,7 @@ void gateway_bind_again(gateway *g)
         const dure_registry_node *node =
             dure_rpc_node_of_key(g->rpc, GATEWAY_PLAYER_ROLE, dure_str_of(client->room));
         if (node != NULL && is_inviting(g, node)) {
-            bind_start(g, client, dure_str_of(client->room), NULL, NULL, true, 0);
+            bind_start(g, client, dure_str_of(client->room), NULL, NULL, true, 0, 0);
         }
     }
 }

@@ -6,22 +6,25 @@
 #ifndef DURE_NODES_GATEWAY_BINDING_H
 #define DURE_NODES_GATEWAY_BINDING_H
 
+#include "game.schema.h"
 #include "nodes/gateway/gateway.h"
 
-/* How a binding went; outcome and players (a MessagePack array) are lent for the call. */
+/* How a binding went; outcome and entered (NULL where it failed) are lent for the call. */
 typedef void (*gateway_bound_fn)(gateway *g, gateway_client *client, dure_request *request,
-                                 const dure_outcome *outcome, dure_slice players, uint32_t count);
+                                 const dure_outcome *outcome, const game_enter_result *entered);
 
 /*
  * Brings the client's player to the node of `room`, leaving its present node first where that is
  * another one. The client is BINDING until on_bound, and then BOUND, or UNBOUND where it failed.
+ * The answer has names of those who are in the room.
  * request (held; may be NULL) is on_bound's to answer; it is answered here where the client has
  * gone meanwhile. on_bound may be NULL with request.
  */
 void gateway_bind(gateway *g, gateway_client *client, dure_str room, dure_request *request,
                   gateway_bound_fn on_bound);
 
-/* The same, giving up early enough that a login is answered although the game node hangs. */
+/* The same without names, giving up early enough that a login is answered although the game node
+ * hangs. */
 void gateway_bind_soon(gateway *g, gateway_client *client, dure_str room, dure_request *request,
                        gateway_bound_fn on_bound);
 

@@ -63,16 +63,18 @@ static void on_login(dure_request *request, const gateway_login_params *in, void
 /* ---- join ---- */
 
 static void on_join_bound(gateway *g, gateway_client *client, dure_request *request,
-                          const dure_outcome *outcome, dure_slice players, uint32_t count)
+                          const dure_outcome *outcome, const game_enter_result *entered)
 {
     (void)g;
-    if (outcome->status != DURE_OK) {
+    if (entered == NULL) {
         dure_request_forward(request, outcome);
         return;
     }
     gateway_join_result out = {
         .room = dure_str_of(client->room),
-        .players = {.raw = players, .count = count},
+        .players = {.raw = entered->players.raw, .count = entered->players.count},
+        /* A game node of an earlier version tells all names and no number. */
+        .total = entered->total > entered->players.count ? entered->total : entered->players.count,
     };
     gateway_reply_join(request, &out);
 }

@@ -56,12 +56,11 @@ static void login_failed(login_step *step, const dure_outcome *outcome, const ch
 
 /* Also where the room's node is away: the player is logged in, and bound as soon as it is back. */
 static void on_bound(gateway *g, gateway_client *client, dure_request *request,
-                     const dure_outcome *outcome, dure_slice players, uint32_t count)
+                     const dure_outcome *outcome, const game_enter_result *entered)
 {
     char token[GATEWAY_TOKEN_SIZE];
     (void)outcome;
-    (void)players;
-    (void)count;
+    (void)entered;
     if (gateway_session_token(g, client, token) != DURE_OK) {
         dure_request_fail(request, DURE_ERR_INTERNAL, "the system gives no random bytes");
         return;

@@ -37,6 +37,8 @@ typedef struct heard {
     dure_err status;
     char room[32];
     uint64_t epoch;
+    uint32_t names;
+    uint32_t total;
 } heard;
 
 static void on_ended(dure_node *node, int exit_code, void *ctx)
@@ -148,9 +150,12 @@ static void on_login(void *ctx, const dure_outcome *outcome, const game_login_re
 static void on_enter(void *ctx, const dure_outcome *outcome, const game_enter_result *result)
 {
     heard *h = ctx;
-    (void)result;
     h->count++;
     h->status = outcome->status;
+    if (result != NULL) {
+        h->names = result->players.count;
+        h->total = result->total;
+    }
 }
 
 /* Also when the nodes have yet to get over what failed before. */
@@ -239,5 +244,45 @@ static void an_enter_whose_link_to_db_breaks_is_told_as_it_is(void)
     sim_close(&sim);
 }
 
-DURE_SUITE(nodes_enter, DURE_TEST(an_enter_that_db_has_done_is_not_refused),
+/* One client of the asking gateway for each player. */
+static void enter_as(sim_pair *sim, uint64_t client, uint32_t names_max, heard *enter)
+{
+    char name[24];
+    heard h;
+    const dure_target target = dure_to_node("game-1");
+    memset(enter, 0, sizeof *enter);
+    (void)snprintf(name, sizeof name, "player-%u", (unsigned)client);
+    login(sim, name, &h);
+    const game_enter_params in = {.player = dure_str_of(name),
+                                  .room = dure_str_of("arena"),
+                                  .epoch = h.epoch + 1,
+                                  .names_max = names_max};
+    const dure_call_options options = {.subject = client};
+    DURE_REQUIRE_OK(
+        game_call_enter(sim->gateway.rpc, &target, &in, &options, on_enter, enter, NULL));
+    dure_sim_run_for(sim->world, 500);
+    DURE_CHECK_OK(enter->status);
+}
+
+/* A login asks for no names, a join for a hundred; whoever asks for more does not get them. */
+static void an_answer_has_as_many_names_as_were_asked_for(void)
+{
+    sim_pair sim;
+    heard enter;
+    sim_open(&sim);
+    for (uint64_t client = 1; client <= 110; client++) {
+        enter_as(&sim, client, 0, &enter);
+        DURE_CHECK_EQ(enter.names, 0);
+        DURE_CHECK_EQ(enter.total, client);
+    }
+    enter_as(&sim, 110, 3, &enter);
+    DURE_CHECK_EQ(enter.names, 3);
+    enter_as(&sim, 110, 1000000, &enter);
+    DURE_CHECK_EQ(enter.names, 100);
+    DURE_CHECK_EQ(enter.total, 110);
+    sim_close(&sim);
+}
+
+DURE_SUITE(nodes_enter, DURE_TEST(an_answer_has_as_many_names_as_were_asked_for),
+           DURE_TEST(an_enter_that_db_has_done_is_not_refused),
            DURE_TEST(an_enter_whose_link_to_db_breaks_is_told_as_it_is));
