@@ -6,12 +6,14 @@
 #ifndef DURE_NODES_GATEWAY_BINDING_H
 #define DURE_NODES_GATEWAY_BINDING_H
 
-#include "game.schema.h"
 #include "nodes/gateway/gateway.h"
+
+struct game_enter_result; /* of game.schema.h */
 
 /* How a binding went; outcome and entered (NULL where it failed) are lent for the call. */
 typedef void (*gateway_bound_fn)(gateway *g, gateway_client *client, dure_request *request,
-                                 const dure_outcome *outcome, const game_enter_result *entered);
+                                 const dure_outcome *outcome,
+                                 const struct game_enter_result *entered);
 
 /*
  * Brings the client's player to the node of `room`, leaving its present node first where that is
