@@ -92,6 +92,7 @@ dure_err node_admin_create(dure_node *node)
 {
     node_port_config config = {
         .name = "admin",
+        .log = node->config.log,
         .rpc = node->rpc,
         .ops = &admin_ops,
         .ctx = node,

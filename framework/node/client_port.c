@@ -81,6 +81,7 @@ dure_err node_client_port_create(dure_node *node)
 {
     node_port_config config = {
         .name = "clients",
+        .log = node->config.log,
         .rpc = node->rpc,
         .ops = &client_ops,
         .ctx = node,

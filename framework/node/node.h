@@ -113,7 +113,10 @@ void dure_node_client_set_logged_in(dure_node *node, uint64_t client, bool is_lo
 bool dure_node_client_is_logged_in(const dure_node *node, uint64_t client);
 /* The client that a request came from (its subject); the same as dure_request_subject. */
 
-/* Sends [2, method, params]; params is one MessagePack array. Fails: STALE, OVERLOADED, NO_MEMORY.
+/*
+ * Sends [2, method, params]; params is one MessagePack array. Fails: STALE, OVERLOADED (the client
+ * does not read and is cut), TOO_LARGE over client_queue_bytes with what belongs to it (it was not
+ * sent, the client stays, and the log names the method), NO_MEMORY.
  */
 DURE_CHECKED dure_err dure_node_client_notify(dure_node *node, uint64_t client, dure_str method,
                                               dure_slice params);

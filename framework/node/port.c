@@ -9,10 +9,12 @@
 #include "net/address.h"
 #include "wire/limits.h"
 
-#define PORT_REQUESTS_MAX      1024u /* of one connection, unanswered */
-#define PORT_CLOSE_MS          1000u /* for a farewell to be read */
-#define PORT_ROOM              16u   /* connections that may end while newer ones are there */
-#define PORT_SCRATCH_BYTES_MAX (2u * 1024u * 1024u)
+#define PORT_REQUESTS_MAX 1024u          /* of one connection, unanswered */
+#define PORT_CLOSE_MS     1000u          /* for a farewell to be read */
+#define PORT_ROOM         16u            /* connections that may end while newer ones are there */
+#define PORT_SCRATCH_KEPT (256u * 1024u) /* of the room that large messages were built in */
+#define PORT_METHOD_MAX   48u            /* bytes of a method's name that logs say */
+#define PORT_SAID_MS      10000u         /* between two lines of the log about the same */
 
 struct node_port {
     node_port_config config;
@@ -20,7 +22,9 @@ struct node_port {
     dure_list waiting; /* node_conn.in_waiting */
     dure_list conns;   /* node_conn.in_port */
     node_rate_table *addresses;
-    dure_buf scratch; /* messages are built here, then queued */
+    dure_buf scratch; /* messages are built here, then queued; holds client_queue_bytes at most */
+    uint64_t next_too_large_ms; /* when the log may say again that an answer was too large */
+    uint32_t too_large_count;   /* since it did */
     uint32_t count;
     bool is_started;
     bool is_closed;
@@ -35,6 +39,7 @@ typedef struct node_call {
     uint32_t id;
     bool is_notification;
     bool is_barrier;
+    char method[PORT_METHOD_MAX];
 } node_call;
 
 static dure_iocp_core *port_core(const node_port *port)
@@ -49,12 +54,22 @@ static dure_slice scratch_slice(const node_port *port)
     return (dure_slice){port->scratch.data, port->scratch.len};
 }
 
+/* A large message's room is not kept: the next ones are small again. */
+static void scratch_clear(node_port *port)
+{
+    if (port->scratch.len > PORT_SCRATCH_KEPT) {
+        dure_buf_release(&port->scratch);
+    } else {
+        dure_buf_clear(&port->scratch);
+    }
+}
+
 /* Queues what stands in the scratch buffer. A connection that does not read is cut. */
 static dure_err conn_send_scratch(node_conn *conn)
 {
     dure_slice bytes = scratch_slice(conn->port);
     dure_err err = dure_session_send(conn->session, bytes.data, bytes.len);
-    dure_buf_clear(&conn->port->scratch);
+    scratch_clear(conn->port);
     if (err == DURE_ERR_OVERLOADED) {
         dure_session_abort(conn->session, DURE_ERR_SLOW);
     }
@@ -64,12 +79,30 @@ static dure_err conn_send_scratch(node_conn *conn)
 static void conn_send_or_cut(node_conn *conn, dure_err encoded)
 {
     if (encoded != DURE_OK) {
-        dure_buf_clear(&conn->port->scratch);
+        scratch_clear(conn->port);
         dure_session_disconnect(conn->session, encoded);
         return;
     }
     dure_err ignored = conn_send_scratch(conn); /* a connection that ends has nobody to tell */
     (void)ignored;
+}
+
+/* Says which method gives more than a client may be sent: it is the role's to mend. */
+static void port_say_too_large(node_port *port, dure_str method)
+{
+    uint64_t now_ms = dure_iocp_core_now_ms(port_core(port));
+    char quoted[2 * PORT_METHOD_MAX + 8];
+    port->too_large_count++;
+    if (now_ms < port->next_too_large_ms) {
+        return;
+    }
+    size_t len = method.len < PORT_METHOD_MAX ? method.len : PORT_METHOD_MAX;
+    dure_log_write(port->config.log, DURE_LOG_WARN, "node", "ANSWER_TOO_LARGE",
+                   "port=%s method=%s most_bytes=%u count=%u", port->config.name,
+                   dure_log_quote(method.data, len, quoted, sizeof quoted),
+                   port->config.settings->client_queue_bytes, port->too_large_count);
+    port->next_too_large_ms = now_ms + PORT_SAID_MS;
+    port->too_large_count = 0;
 }
 
 void node_conn_reply(node_conn *conn, const dure_mprpc_message *message, dure_slice result)
@@ -93,7 +126,11 @@ dure_err node_conn_notify(node_conn *conn, dure_str method, dure_slice params)
 {
     dure_err err = dure_mprpc_write_notification(&conn->port->scratch, method, params);
     if (err != DURE_OK) {
-        dure_buf_clear(&conn->port->scratch);
+        scratch_clear(conn->port);
+        if (err == DURE_ERR_FULL) {
+            port_say_too_large(conn->port, method);
+            err = DURE_ERR_TOO_LARGE;
+        }
         return err;
     }
     return conn_send_scratch(conn);
@@ -154,27 +191,48 @@ static void call_free(node_call *call)
     dure_mem_free(call);
 }
 
+static dure_err encode_outcome(dure_buf *out, uint32_t id, const dure_outcome *outcome)
+{
+    if (outcome->status == DURE_OK) {
+        return dure_mprpc_write_result(out, id, outcome->body);
+    }
+    if (outcome->error.len > 0) {
+        return dure_mprpc_write_error_raw(out, id, outcome->error);
+    }
+    uint32_t code = outcome->code != 0 ? outcome->code : (uint32_t)outcome->status;
+    return dure_mprpc_write_error(out, id, code, outcome->name, outcome->text);
+}
+
+/* In the place of an answer that no queue can hold. A result's call has had its effect. */
+static dure_err encode_too_large(dure_buf *out, uint32_t id, const dure_outcome *outcome)
+{
+    if (outcome->status == DURE_OK) {
+        return dure_mprpc_write_error(out, id, DURE_ERR_INTERNAL, (dure_str){NULL, 0},
+                                      dure_str_of("the call was made, and its answer is too large "
+                                                  "to be sent (client_queue_bytes)"));
+    }
+    dure_str name = outcome->name.len <= PORT_METHOD_MAX ? outcome->name : (dure_str){NULL, 0};
+    return dure_mprpc_write_error(out, id, outcome->code, name,
+                                  dure_str_of("the text is too large to be sent"));
+}
+
 static void call_on_reply(void *ctx, const dure_outcome *outcome)
 {
     node_call *call = ctx;
     node_conn *conn = call->conn;
+    node_port *port = conn->port;
     uint32_t id = call->id;
-    bool is_notification = call->is_notification;
+    bool is_wanted = !call->is_notification && dure_session_is_connected(conn->session);
+    dure_err encoded = is_wanted ? encode_outcome(&port->scratch, id, outcome) : DURE_OK;
+    if (encoded == DURE_ERR_FULL) {
+        port_say_too_large(port, dure_str_of(call->method));
+        scratch_clear(port);
+        encoded = encode_too_large(&port->scratch, id, outcome);
+    }
     call_free(call);
-    if (is_notification || !dure_session_is_connected(conn->session)) {
-        return;
+    if (is_wanted) {
+        conn_send_or_cut(conn, encoded);
     }
-    dure_buf *scratch = &conn->port->scratch;
-    dure_err encoded;
-    if (outcome->status == DURE_OK) {
-        encoded = dure_mprpc_write_result(scratch, id, outcome->body);
-    } else if (outcome->error.len > 0) {
-        encoded = dure_mprpc_write_error_raw(scratch, id, outcome->error);
-    } else {
-        uint32_t code = outcome->code != 0 ? outcome->code : (uint32_t)outcome->status;
-        encoded = dure_mprpc_write_error(scratch, id, code, outcome->name, outcome->text);
-    }
-    conn_send_or_cut(conn, encoded);
 }
 
 static node_call *call_new(node_conn *conn, const dure_mprpc_message *message)
@@ -192,6 +250,8 @@ static node_call *call_new(node_conn *conn, const dure_mprpc_message *message)
     call->conn = conn;
     call->id = message->id;
     call->is_notification = message->kind == DURE_MPRPC_NOTIFICATION;
+    memcpy(call->method, message->method.data,
+           message->method.len < PORT_METHOD_MAX ? message->method.len : PORT_METHOD_MAX - 1);
     dure_list_init(&call->in_conn);
     dure_list_push_back(&conn->requests, &call->in_conn);
     conn->request_count++;
@@ -567,7 +627,7 @@ dure_err node_port_create(const node_port_config *config, node_port **out_port)
     }
     dure_list_init(&port->waiting);
     dure_list_init(&port->conns);
-    dure_buf_init(&port->scratch, PORT_SCRATCH_BYTES_MAX);
+    dure_buf_init(&port->scratch, config->settings->client_queue_bytes);
     *out_port = port;
     return DURE_OK;
 }

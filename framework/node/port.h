@@ -45,6 +45,7 @@ typedef struct node_port_ops {
 
 typedef struct node_port_config {
     const char *name; /* for logs; borrowed for life */
+    dure_log *log;    /* NULL: silent */
     dure_rpc *rpc;
     const node_port_ops *ops;
     void *ctx;
@@ -115,7 +116,10 @@ void node_conn_serve(node_conn *conn, const dure_mprpc_message *message, const d
 /* A request for the owner to answer; NULL after it has been answered with an error. */
 dure_request *node_conn_open_request(node_conn *conn, const dure_mprpc_message *message);
 
-/* Sends a notification. Fails: STATE, OVERLOADED (the connection is cut as SLOW), NO_MEMORY. */
+/*
+ * Sends a notification. Fails: TOO_LARGE over client_queue_bytes (nothing happens to the
+ * connection), STATE, OVERLOADED (the connection is cut as SLOW), NO_MEMORY.
+ */
 DURE_CHECKED dure_err node_conn_notify(node_conn *conn, dure_str method, dure_slice params);
 
 /* Sends `closing [name, text]` and disconnects. */

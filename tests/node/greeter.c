@@ -90,6 +90,51 @@ static void on_measure(dure_request *request, const measure_params *in, void *st
     greeter_reply_measure(request, in->text.len);
 }
 
+/* So many letters; the caller frees them. */
+static dure_str greeter_text(const greeter *self)
+{
+    char *text = dure_mem_alloc(self->fill_bytes + 1);
+    DURE_ASSERT(text != NULL);
+    memset(text, 'x', self->fill_bytes);
+    return (dure_str){text, self->fill_bytes};
+}
+
+static void on_fill(dure_request *request, const fill_params *in, void *state)
+{
+    dure_str text = greeter_text(state);
+    (void)in;
+    greeter_reply_fill(request, text);
+    dure_mem_free((void *)(uintptr_t)text.data);
+}
+
+static void on_refill(dure_request *request, const refill_params *in, void *state)
+{
+    dure_str text = greeter_text(state);
+    (void)in;
+    greeter_reply_refill(request, text);
+    dure_mem_free((void *)(uintptr_t)text.data);
+}
+
+/* An error as another node may have made it: nothing cuts its text on the way here. */
+static void on_fault(dure_request *request, const fault_params *in, void *state)
+{
+    const greeter *self = state;
+    dure_str text = greeter_text(self);
+    dure_buf error;
+    dure_buf_init(&error, self->fill_bytes + 64);
+    dure_packer packer = dure_packer_of(&error);
+    (void)in;
+    dure_packer_array(&packer, 3);
+    dure_packer_u64(&packer, 1234);
+    dure_packer_cstr(&packer, "WEATHER");
+    dure_packer_str(&packer, text);
+    DURE_ASSERT(packer.status == DURE_OK);
+    dure_outcome outcome = {.status = DURE_ERR_INTERNAL, .error = {error.data, error.len}};
+    dure_request_forward(request, &outcome);
+    dure_buf_fini(&error);
+    dure_mem_free((void *)(uintptr_t)text.data);
+}
+
 static void on_hidden(dure_request *request, const hidden_params *in, void *state)
 {
     (void)in;

@@ -22,6 +22,7 @@ typedef struct greeter {
     unsigned stops;
     unsigned ends;
     unsigned pokes;
+    size_t fill_bytes; /* of the text that fill and fault answer */
     unsigned delays;
     unsigned jobs_worked;
     unsigned jobs_done;

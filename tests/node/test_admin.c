@@ -233,6 +233,22 @@ static void stop_ends_the_node(void)
     real_close(&real);
 }
 
+static void an_admin_answer_that_no_queue_holds_is_an_error(void)
+{
+    real_node real;
+    dure_rpc_answer answer;
+    real_open(&real);
+    ((greeter *)dure_node_state(real.node))->fill_bytes = 2000000; /* client_queue_bytes: 1 MiB */
+    dure_rpc_client *client = dial_with_token(&real);
+    DURE_REQUIRE_OK(ask(client, "refill", NULL, &answer));
+    DURE_CHECK(answer.is_error);
+    DURE_CHECK(answer_holds(&answer, "too large"));
+    DURE_REQUIRE_OK(ask(client, "status", NULL, &answer));
+    DURE_CHECK(answer_holds(&answer, "greeter-1"));
+    dure_rpc_client_destroy(client);
+    real_close(&real);
+}
+
 /* More than admin_connections_max, which say nothing; who has the token gets in all the same. */
 static void silent_connections_do_not_hide_the_node(void)
 {
@@ -279,5 +295,7 @@ static void a_folder_in_use_is_refused(void)
 
 DURE_SUITE(node_admin, DURE_TEST(only_the_owner_may_read_the_token),
            DURE_TEST(who_has_the_token_may_ask), DURE_TEST(who_has_not_is_refused_and_cut),
-           DURE_TEST(stop_ends_the_node), DURE_TEST(silent_connections_do_not_hide_the_node),
+           DURE_TEST(stop_ends_the_node),
+           DURE_TEST(an_admin_answer_that_no_queue_holds_is_an_error),
+           DURE_TEST(silent_connections_do_not_hide_the_node),
            DURE_TEST(a_folder_in_use_is_refused));

@@ -168,6 +168,70 @@ static void a_slow_reader_is_cut(void)
     }
 }
 
+static void small_queue(dure_registry_settings *settings)
+{
+    settings->client_queue_bytes = 65536;
+    settings->client_queue_soft_bytes = 65536;
+}
+
+/* The largest answer that a queue can hold comes whole; of a larger one the caller is told, and the
+ * connection lives. */
+static void an_answer_that_no_queue_holds_is_an_error(void)
+{
+    static const struct {
+        const char *method;
+        size_t bytes;
+        const char *seen;
+        size_t least;
+    } rows[] = {
+        {"fill", 65529, "xxxx", 65536}, /* with four bytes of the message and three of the str */
+        {"fill", 65530, "INTERNAL", 32},    {"fill", 3000000, "INTERNAL", 32},
+        {"fault", 65517, "WEATHER", 65536}, /* and [code, name] */
+        {"fault", 65518, "WEATHER", 32},    {"fault", 3000000, "\xcd\x04\xd2\xa7WEATHER", 32},
+    };
+    for (size_t i = 0; i < DURE_COUNT_OF(rows); i++) {
+        sim_node sim;
+        sim_client client;
+        sim_node_open(&sim, small_queue);
+        sim_client_open(&client, &sim);
+        sim.role->fill_bytes = rows[i].bytes;
+        DURE_CHECK(sim_client_hears(&client, rows[i].method, NULL, rows[i].seen));
+        DURE_CHECK_EQ(client.received.len >= rows[i].least, true);
+        DURE_CHECK_EQ(client.received.len == 65536, rows[i].least == 65536);
+        DURE_CHECK_EQ(sim_node_logged(&sim, "ANSWER_TOO_LARGE"), rows[i].least != 65536);
+        DURE_CHECK_EQ(sim_node_logged(&sim, rows[i].method), rows[i].least != 65536);
+        DURE_CHECK(sim_client_hears(&client, "hello", "mina", "mina"));
+        sim_client_close(&client);
+        sim_node_close(&sim);
+    }
+}
+
+static void a_notification_that_no_queue_holds_is_not_sent(void)
+{
+    sim_node sim;
+    sim_client client;
+    uint8_t *bytes = dure_mem_alloc(65530);
+    DURE_REQUIRE(bytes != NULL);
+    memset(bytes, 0xc0, 65530);
+    memcpy(bytes, "\x92\xc0\xc5\xff\xf4", 5); /* [nil, a bin of 65,524] */
+    sim_node_open(&sim, small_queue);
+    sim_client_open(&client, &sim);
+    dure_str method = dure_str_of("push");
+    uint64_t id = sim.role->last_client;
+    DURE_CHECK_ERR(dure_node_client_notify(sim.node, id, method, (dure_slice){bytes, 65530}),
+                   DURE_ERR_TOO_LARGE);
+    sim_node_run(&sim, 50);
+    DURE_CHECK_EQ(client.received.len, 0);
+    DURE_CHECK(sim_node_logged(&sim, "method=push"));
+    DURE_CHECK_OK(dure_node_client_notify(sim.node, id, method, (dure_slice){bytes, 65529}));
+    sim_node_run(&sim, 50);
+    DURE_CHECK_EQ(client.received.len, 65536);
+    DURE_CHECK(sim_client_hears(&client, "hello", "mina", "mina"));
+    sim_client_close(&client);
+    sim_node_close(&sim);
+    dure_mem_free(bytes);
+}
+
 static void no_memory(dure_registry_settings *settings)
 {
     settings->memory_limit_mib = 1; /* less than this program has */
@@ -251,5 +315,7 @@ DURE_SUITE(node_limits, DURE_TEST(calls_beyond_the_rate_are_overloaded),
            DURE_TEST(an_address_that_connects_too_often_is_turned_away),
            DURE_TEST(the_loopback_is_exempt_unless_it_is_said),
            DURE_TEST(a_message_must_end_within_its_time), DURE_TEST(a_slow_reader_is_cut),
+           DURE_TEST(an_answer_that_no_queue_holds_is_an_error),
+           DURE_TEST(a_notification_that_no_queue_holds_is_not_sent),
            DURE_TEST(short_of_memory_nobody_new_is_served),
            DURE_TEST(at_the_limit_of_memory_connections_go), DURE_TEST(attackers_pay_themselves));
