@@ -157,6 +157,14 @@ struct dure_iocp_backend {
     dure_err (*set)(dure_iocp_socket *socket, dure_iocp_option option, int value);
 
     /*
+     * Bytes of this connection that the other end's system has acknowledged: grows with each of
+     * them, so that a send which goes on is told from one which stands still. NULL, or 0, where the
+     * system does not say; the bytes of the SEND itself, which a back end counts as they leave,
+     * must do then.
+     */
+    uint64_t (*acknowledged)(const dure_iocp_socket *socket);
+
+    /*
      * Starts a socket operation. core.c has checked kind and state, filled in _address or the
      * slices, and entered the event in socket->events. A result that is known at once is made ready
      * (dure_iocp_ready) or kept for advance. Not OK: nothing started.

@@ -221,6 +221,13 @@ DURE_CHECKED dure_err dure_iocp_send(dure_iocp_socket *socket, dure_iocp_event *
                                      const dure_iocp_slice *slices, size_t count);
 
 /*
+ * A figure that grows with each byte by which the present SEND goes on: those that the system has
+ * taken of it, and where it tells, those that the peer's system has acknowledged. It means nothing
+ * by itself; of one SEND, the same figure twice says that nothing has moved between.
+ */
+uint64_t dure_iocp_socket_progress(const dure_iocp_socket *socket);
+
+/*
  * Ends this side's sending (FIN). The receive goes on until the peer's end. A socket that is closed
  * after it has read the peer's end goes through DisconnectEx, and serves again, where the platform
  * recycles sockets (win32); the handle is dead for its owner in any case.

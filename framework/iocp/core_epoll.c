@@ -325,6 +325,11 @@ static dure_err epoll_set(dure_iocp_socket *base, dure_iocp_option option, int v
     return dure_socket_fd_set(socket_of(base)->fd, option, value);
 }
 
+static uint64_t epoll_acknowledged(const dure_iocp_socket *base)
+{
+    return dure_socket_fd_acknowledged(((const epoll_socket *)(const void *)base)->fd);
+}
+
 /* ---- connect ---- */
 
 static void connect_finish(epoll_socket *socket, dure_iocp_event *event, int system_error)
@@ -608,6 +613,7 @@ const dure_iocp_backend dure_iocp_backend_epoll = {
     .local = epoll_local,
     .peer = epoll_peer,
     .set = epoll_set,
+    .acknowledged = epoll_acknowledged,
     .start = epoll_start,
     .cancel = epoll_cancel,
 };

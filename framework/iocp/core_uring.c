@@ -555,6 +555,11 @@ static dure_err uring_set(dure_iocp_socket *base, dure_iocp_option option, int v
     return dure_socket_fd_set(socket_of(base)->fd, option, value);
 }
 
+static uint64_t uring_acknowledged(const dure_iocp_socket *base)
+{
+    return dure_socket_fd_acknowledged(((const uring_socket *)(const void *)base)->fd);
+}
+
 /* ---- what goes into the queue ---- */
 
 static void prepare_send(uring_socket *socket, dure_iocp_event *event, struct io_uring_sqe *sqe)
@@ -907,6 +912,7 @@ const dure_iocp_backend dure_iocp_backend_uring = {
     .local = uring_local,
     .peer = uring_peer,
     .set = uring_set,
+    .acknowledged = uring_acknowledged,
     .start = uring_start,
     .cancel = uring_cancel,
 };

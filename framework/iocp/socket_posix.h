@@ -51,6 +51,9 @@ DURE_CHECKED dure_err dure_socket_fd_peer(int fd, dure_net_address *out_address)
 /* setsockopt(2) of one of our options. Fails: as dure_iocp_socket_set. */
 DURE_CHECKED dure_err dure_socket_fd_set(int fd, dure_iocp_option option, int value);
 
+/* Bytes that the other end's system has acknowledged; 0 where this one does not say. */
+uint64_t dure_socket_fd_acknowledged(int fd);
+
 /*
  * Whether both ends of a connection are this one: a dialled port of the ephemeral range can meet
  * itself.

@@ -10,8 +10,11 @@
 /* A socket's share of one round, so that a loud one takes no other's turn. */
 #define RECVS_PER_ROUND 4u
 
-/* A recv takes an int, and the system locks in memory what one WSASend is given. */
-#define SEND_MOST ((size_t)1 << 20)
+/*
+ * Of one WSASend. The system locks it in memory, and says nothing of how far it has got until all
+ * of it has left: whoever asks for progress (dure_iocp_socket_progress) sees it in such pieces.
+ */
+#define SEND_MOST ((size_t)1 << 16)
 
 /* ---- receive ---- */
 

@@ -21,12 +21,15 @@ typedef struct dure_service_config {
     const dure_session_handlers *handlers; /* all set; borrowed for the service's life */
     void *context;                         /* dure_service_context */
     const dure_filter_factory *filter;     /* NULL: identity */
-    uint32_t sessions_max;          /* server: most at once, further ones are closed at accept */
-    size_t send_queue_max;          /* bytes; past it send fails as OVERLOADED */
-    size_t recv_rest_max;           /* bytes that on_recv may leave unconsumed before TOO_LARGE */
-    uint32_t close_ms;              /* a graceful end in all; then the session is cut */
-    uint32_t connect_ms;            /* client: a connect in all */
-    uint32_t write_stall_ms;        /* queued bytes without progress: cut as SLOW; 0: never */
+    uint32_t sessions_max; /* server: most at once, further ones are closed at accept */
+    size_t send_queue_max; /* bytes; past it send fails as OVERLOADED */
+    size_t recv_rest_max;  /* bytes that on_recv may leave unconsumed before TOO_LARGE */
+    uint32_t close_ms;     /* a graceful end in all; then the session is cut */
+    uint32_t connect_ms;   /* client: a connect in all */
+    /* Queued bytes of which none has got on for so long (the system has taken none and the peer's
+     * has acknowledged none): cut as SLOW, a quarter of it later at most. 0: never. On Windows a
+     * send gets on in pieces of 64 KiB. */
+    uint32_t write_stall_ms;
     uint32_t keepalive_s;           /* TCP keepalive; 0: off */
     uint32_t user_timeout_ms;       /* TCP_USER_TIMEOUT; 0: the system's */
     uint32_t unsent_bytes_max;      /* that the system keeps unsent; 0: as it likes */

@@ -510,7 +510,7 @@ static void session_deadline_passed(dure_session *session)
     if (session->state == DURE_SESSION_CONNECTING) {
         dure_session_fail(session, DURE_ERR_TIMED_OUT);
     } else if (session->state == DURE_SESSION_CONNECTED) {
-        dure_session_abort(session, DURE_ERR_SLOW);
+        dure_session_check_stall(session);
     } else if (session->state == DURE_SESSION_CLOSING) {
         session_cut(session, true);
     }

@@ -75,6 +75,11 @@ struct dure_session {
     bool is_out_large;
     bool is_in_flight_large;
 
+    /* How far the send in flight had got (dure_iocp_socket_progress) when last looked at, and since
+     * when it has not been seen to go on. */
+    uint64_t progress;
+    uint64_t progress_ns;
+
     uint64_t deadline_ns; /* of what the state waits for; 0: none */
     uint64_t timer_due_ns;
 
@@ -171,6 +176,8 @@ void dure_session_offer_again(dure_session *session);
 
 void dure_session_flush(dure_session *session);
 void dure_session_send_done(dure_session *session, const dure_iocp_event *event);
+/* Looks whether the send in flight goes on; ends the session where it stands still. */
+void dure_session_check_stall(dure_session *session);
 /* Drops what is queued; what is in flight stays until its completion. */
 void dure_session_drop_queue(dure_session *session);
 

@@ -7,8 +7,13 @@
 #include "base/assert.h"
 #include "net/session_impl.h"
 
-/* One send: a peer that takes less than this in write_stall_ms does not read. */
+/* Of one send: so often on_sent is called while a long queue leaves. */
 #define SEND_BYTES_MAX ((size_t)262144)
+
+/* Looks at a pending send within write_stall_ms, so that its end is late by such a part at most. */
+#define STALL_LOOKS 4u
+
+#define PROGRESS_UNKNOWN UINT64_MAX
 
 size_t dure_session_send_queue_bytes(const dure_session *session)
 {
@@ -142,6 +147,20 @@ static bool session_fill_in_flight(dure_session *session)
     return true;
 }
 
+/* How long until the next look at a pending send; 0: never. */
+static uint32_t session_look_ms(const dure_session *session)
+{
+    uint32_t stall_ms = session_config(session)->write_stall_ms;
+    return stall_ms / STALL_LOOKS + (stall_ms % STALL_LOOKS != 0);
+}
+
+static void session_watch_send(dure_session *session)
+{
+    session->progress = PROGRESS_UNKNOWN;
+    session->progress_ns = dure_iocp_core_now_ns(session->object.core);
+    dure_session_set_deadline(session, session_look_ms(session));
+}
+
 void dure_session_flush(dure_session *session)
 {
     if (session->socket == NULL || session->ending > DURE_SESSION_ENDING_FLUSH ||
@@ -158,8 +177,29 @@ void dure_session_flush(dure_session *session)
     }
     session->handed_total = session->sent_total + slice.len;
     if (session->state == DURE_SESSION_CONNECTED) {
-        dure_session_set_deadline(session, session_config(session)->write_stall_ms);
+        session_watch_send(session);
     }
+}
+
+/*
+ * What the figure was when the send began is not asked, since most sends never see this function:
+ * the first look counts as progress, so that nobody is cut early.
+ */
+void dure_session_check_stall(dure_session *session)
+{
+    DURE_ASSERT(session->state == DURE_SESSION_CONNECTED);
+    DURE_ASSERT(dure_iocp_event_is_active(&session->send_event));
+    uint64_t now_ns = dure_iocp_core_now_ns(session->object.core);
+    uint64_t progress = dure_iocp_socket_progress(session->socket);
+    uint64_t stall_ns = (uint64_t)session_config(session)->write_stall_ms * UINT64_C(1000000);
+    if (progress != session->progress) {
+        session->progress = progress;
+        session->progress_ns = now_ns;
+    } else if (now_ns - session->progress_ns >= stall_ns) {
+        dure_session_abort(session, DURE_ERR_SLOW);
+        return;
+    }
+    dure_session_set_deadline(session, session_look_ms(session));
 }
 
 void dure_session_send_done(dure_session *session, const dure_iocp_event *event)

@@ -4,24 +4,28 @@
  */
 #include "net_fixture.h"
 
-static dure_err sim_world_open(net_fixture *fixture, dure_iocp_core_config *config)
+static dure_err sim_world_open(net_fixture *fixture, dure_iocp_core_config *config,
+                               uint32_t window_bytes)
 {
     dure_sim_config sim;
     dure_sim_config_init(&sim);
+    if (window_bytes != 0) {
+        sim.send_window_bytes = window_bytes;
+    }
     dure_err err = dure_sim_world_create(&sim, &fixture->world);
     config->sim = fixture->world;
     return err;
 }
 
-bool net_fixture_open_limited(net_fixture *fixture, dure_backend_choice backend,
-                              uint32_t sockets_max)
+static bool fixture_open(net_fixture *fixture, dure_backend_choice backend, uint32_t sockets_max,
+                         uint32_t window_bytes)
 {
     dure_iocp_core_config config;
     *fixture = (net_fixture){0};
     dure_iocp_core_config_init(&config);
     config.backend = backend;
     config.sockets_max = sockets_max;
-    if (backend == DURE_BACKEND_SIM && sim_world_open(fixture, &config) != DURE_OK) {
+    if (backend == DURE_BACKEND_SIM && sim_world_open(fixture, &config, window_bytes) != DURE_OK) {
         return false;
     }
     dure_err err = dure_iocp_core_create(&config, &fixture->core);
@@ -35,7 +39,18 @@ bool net_fixture_open_limited(net_fixture *fixture, dure_backend_choice backend,
 
 bool net_fixture_open(net_fixture *fixture, dure_backend_choice backend)
 {
-    return net_fixture_open_limited(fixture, backend, 0);
+    return fixture_open(fixture, backend, 0, 0);
+}
+
+bool net_fixture_open_limited(net_fixture *fixture, dure_backend_choice backend,
+                              uint32_t sockets_max)
+{
+    return fixture_open(fixture, backend, sockets_max, 0);
+}
+
+bool net_fixture_open_windowed(net_fixture *fixture, uint32_t window_bytes)
+{
+    return fixture_open(fixture, DURE_BACKEND_SIM, 0, window_bytes);
 }
 
 bool net_fixture_add_core(net_fixture *copy)

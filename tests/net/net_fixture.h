@@ -31,6 +31,9 @@ bool net_fixture_open(net_fixture *fixture, dure_backend_choice backend);
 bool net_fixture_open_limited(net_fixture *fixture, dure_backend_choice backend,
                               uint32_t sockets_max);
 
+/* On sim, with so many bytes on their way to a peer that does not read, at most. */
+bool net_fixture_open_windowed(net_fixture *fixture, uint32_t window_bytes);
+
 /* A further core of the same world takes the place of the one in a copy of a sim fixture. */
 bool net_fixture_add_core(net_fixture *copy);
 void net_fixture_drop_core(net_fixture *copy);

@@ -3,6 +3,7 @@
  * The promises of test_session.c that a kernel could break, once more on real sockets of the
  * loopback: on epoll and, where it is to be had, on io_uring; on Windows on its completion port.
  */
+#include "net/listener.h"
 #include "net_fixture.h"
 
 typedef struct real_pair {
@@ -133,6 +134,119 @@ static void live_many_lives(dure_backend_choice backend)
     DURE_CHECK_EQ(pair.server.connected, pair.server.disconnected);
 }
 
+/* ---- a reader that takes a little at a time ---- */
+
+#define READER_BUFFER 4096
+
+/* The accepting side without a session: it reads when it is told to, and then little. */
+typedef struct slow_reader {
+    dure_iocp_object object;
+    dure_iocp_event recv;
+    dure_iocp_socket *socket;
+    size_t received_bytes;
+    bool is_listener_closed;
+} slow_reader;
+
+static void reader_dispatch(dure_iocp_object *object, dure_iocp_event *event)
+{
+    slow_reader *reader = DURE_CONTAINER_OF(object, slow_reader, object);
+    reader->received_bytes += event->bytes;
+    dure_iocp_cancel(event); /* enough for now */
+}
+
+static void reader_keep(dure_iocp_object *object)
+{
+    (void)object;
+}
+
+static const dure_iocp_object_ops reader_ops = {reader_dispatch, reader_keep};
+
+static void reader_accept(void *ctx, dure_iocp_socket *socket)
+{
+    slow_reader *reader = ctx;
+    DURE_CHECK_OK(dure_iocp_socket_set(socket, DURE_IOCP_OPTION_RECV_BUFFER, READER_BUFFER));
+    reader->socket = socket;
+}
+
+static void reader_on_pause(void *ctx, dure_err cause)
+{
+    (void)ctx;
+    DURE_CHECK_ERR(cause, DURE_OK);
+}
+
+static void reader_on_closed(void *ctx)
+{
+    ((slow_reader *)ctx)->is_listener_closed = true;
+}
+
+static dure_listener *reader_listen(net_fixture *fixture, slow_reader *reader,
+                                    dure_net_address *out_address)
+{
+    dure_listener_config config = {
+        .core = fixture->core,
+        .name = "reader",
+        .backlog = 4,
+        .on_accept = reader_accept,
+        .on_pause = reader_on_pause,
+        .on_closed = reader_on_closed,
+        .ctx = reader,
+    };
+    dure_listener *listener = NULL;
+    dure_iocp_object_init(&reader->object, fixture->core, &reader_ops);
+    dure_iocp_event_init(&reader->recv, &reader->object, DURE_IOCP_RECV);
+    DURE_REQUIRE_OK(dure_net_address_parse("127.0.0.1:0", &config.address));
+    DURE_REQUIRE_OK(dure_listener_create(&config, &listener));
+    DURE_REQUIRE_OK(dure_listener_open(listener));
+    DURE_REQUIRE_OK(dure_listener_address(listener, out_address));
+    return listener;
+}
+
+static void reader_read_a_little(net_fixture *fixture, slow_reader *reader)
+{
+    if (!dure_iocp_event_is_active(&reader->recv)) {
+        DURE_CHECK_OK(dure_iocp_recv(reader->socket, &reader->recv));
+    }
+    net_fixture_run_for(fixture, 30);
+}
+
+/*
+ * Bytes leave all the time, though one send takes longer than a stall may; when the reader stops,
+ * the session ends. What the kernels hold between is kept small on both sides.
+ */
+static void cut_who_stops_and_not_who_is_slow(dure_backend_choice backend)
+{
+    net_fixture fixture;
+    net_side client = {0};
+    slow_reader reader = {0};
+    dure_service_config config;
+    dure_net_address address;
+    static uint8_t data[1000000];
+    if (!net_fixture_open(&fixture, backend)) {
+        return;
+    }
+    dure_listener *listener = reader_listen(&fixture, &reader, &address);
+    net_side_config(&fixture, &client, &config);
+    config.write_stall_ms = 500;
+    config.unsent_bytes_max = 16384;
+    net_side_dial(&fixture, &client, &config, &address, 1);
+    NET_RUN_UNTIL(&fixture, client.connected == 1 && reader.socket != NULL);
+    DURE_CHECK_OK(dure_session_send(client.session, data, sizeof data));
+    uint64_t begin_ms = dure_iocp_core_now_ms(fixture.core);
+    while (dure_iocp_core_now_ms(fixture.core) - begin_ms < 1500) {
+        reader_read_a_little(&fixture, &reader);
+    }
+    DURE_CHECK_EQ(client.disconnected, 0);
+    DURE_CHECK(reader.received_bytes < sizeof data / 2);
+    NET_RUN_UNTIL(&fixture, client.disconnected == 1);
+    DURE_CHECK_ERR(client.cause, DURE_ERR_SLOW);
+    dure_iocp_socket_close(reader.socket);
+    dure_listener_close(listener);
+    NET_RUN_UNTIL(&fixture, reader.is_listener_closed && !dure_iocp_event_is_active(&reader.recv));
+    dure_listener_destroy(listener);
+    net_sides_end(&fixture, &client, NULL);
+    net_fixture_close(&fixture);
+}
+
 static void run_all(dure_backend_choice backend)
 {
     bring_all_that_was_queued(backend);
@@ -141,6 +255,7 @@ static void run_all(dure_backend_choice backend)
     tell_a_refused_connect(backend);
     pause_and_resume(backend);
     live_many_lives(backend);
+    cut_who_stops_and_not_who_is_slow(backend);
 }
 
 static void promises_hold_on_epoll(void)

@@ -163,26 +163,74 @@ static void a_full_queue_is_overloaded_and_a_peer_that_does_not_read_is_slow(voi
     scene_close(&scene);
 }
 
+/* The server reads what a window of 16 KiB lets through, then nothing for ms. */
+static void scene_read_a_little(net_scene *scene, uint32_t ms)
+{
+    size_t before = scene->server.received_bytes;
+    dure_session_resume_recv(scene->server.session);
+    NET_RUN_UNTIL(&scene->fixture, scene->server.received_bytes > before);
+    dure_session_pause_recv(scene->server.session);
+    net_fixture_run_for(&scene->fixture, ms);
+}
+
+/*
+ * About 53 KiB a second: one send of 256 KiB takes three times as long as a stall may, and bytes
+ * leave all the time. Then the reader stops, and only now it is slow.
+ */
 static void a_slow_but_steady_reader_is_not_cut(void)
 {
     net_scene scene;
     dure_service_config config;
     static uint8_t data[900000];
+    memset(&scene, 0, sizeof scene);
+    DURE_REQUIRE(net_fixture_open_windowed(&scene.fixture, 16384));
+    net_side_config(&scene.fixture, &scene.client, &config);
+    config.write_stall_ms = 2000;
+    scene_open(&scene, NULL, &config);
+    DURE_CHECK_OK(dure_session_send(scene.client.session, data, sizeof data));
+    for (int i = 0; i < 40; i++) {
+        scene_read_a_little(&scene, 300);
+    }
+    DURE_CHECK(scene.server.received_bytes >= (size_t)40 * 16384);
+    DURE_CHECK(scene.server.received_bytes < sizeof data);
+    scene_read_a_little(&scene, 1900); /* one long pause, but no stall */
+    scene_read_a_little(&scene, 1900);
+    DURE_CHECK_EQ(scene.client.disconnected, 0);
+    uint64_t begin_ms = dure_iocp_core_now_ms(scene.fixture.core) - 1900;
+    NET_RUN_UNTIL(&scene.fixture, scene.client.disconnected == 1);
+    uint64_t took_ms = dure_iocp_core_now_ms(scene.fixture.core) - begin_ms;
+    DURE_CHECK_ERR(scene.client.cause, DURE_ERR_SLOW);
+    DURE_CHECK(took_ms >= 2000);
+    DURE_CHECK(took_ms <= 2500);
+    scene_close(&scene);
+}
+
+static void a_reader_that_has_read_all_is_not_cut(void)
+{
+    net_scene scene;
+    dure_service_config config;
+    static uint8_t data[300000];
     scene_init(&scene);
     net_side_config(&scene.fixture, &scene.client, &config);
     config.write_stall_ms = 1000;
     scene_open(&scene, NULL, &config);
     DURE_CHECK_OK(dure_session_send(scene.client.session, data, sizeof data));
-    for (int i = 0; i < 6; i++) {
-        dure_session_pause_recv(scene.server.session);
-        net_fixture_run_for(&scene.fixture, 600);
-        dure_session_resume_recv(scene.server.session);
-        net_fixture_run_for(&scene.fixture, 1);
-    }
     NET_RUN_UNTIL(&scene.fixture, scene.server.received_bytes == sizeof data);
+    net_fixture_run_for(&scene.fixture, 5000);
     DURE_CHECK_EQ(scene.client.disconnected, 0);
-    net_fixture_run_for(&scene.fixture, 5000); /* and an idle one is not either */
-    DURE_CHECK_EQ(scene.client.disconnected, 0);
+    scene_close(&scene);
+}
+
+/* A long queue leaves in sends of 256 KiB, so that its owner hears of it on the way. */
+static void a_long_queue_is_told_of_in_parts(void)
+{
+    net_scene scene;
+    static uint8_t data[1000000];
+    scene_init(&scene);
+    scene_open(&scene, NULL, NULL);
+    DURE_CHECK_OK(dure_session_send(scene.client.session, data, sizeof data));
+    NET_RUN_UNTIL(&scene.fixture, scene.client.sent_bytes == sizeof data);
+    DURE_CHECK_EQ(scene.client.sent_calls, 4);
     scene_close(&scene);
 }
 
@@ -365,6 +413,8 @@ DURE_SUITE(net_session, DURE_TEST(bytes_go_there_and_back),
            DURE_TEST(a_peer_that_does_not_end_is_cut_after_close_ms),
            DURE_TEST(a_full_queue_is_overloaded_and_a_peer_that_does_not_read_is_slow),
            DURE_TEST(a_slow_but_steady_reader_is_not_cut),
+           DURE_TEST(a_reader_that_has_read_all_is_not_cut),
+           DURE_TEST(a_long_queue_is_told_of_in_parts),
            DURE_TEST(unconsumed_bytes_come_again_and_past_the_limit_it_ends),
            DURE_TEST(what_on_recv_returns_is_the_cause),
            DURE_TEST(a_paused_reader_gets_nothing_until_it_resumes),
