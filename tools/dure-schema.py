@@ -536,6 +536,18 @@ def check_order(fields, method):
                           " missing" % (field.name, missing.name))
 
 
+def is_allowed_zero(kind):
+    """Whether what a field is when nothing was sent, zero or empty, keeps the field's limits."""
+    if kind.kind == "record":
+        return not any(must_be_given(field) for field in kind.record.fields)
+    return (kind.low is None or kind.low <= 0) and (kind.high is None or kind.high >= 0)
+
+
+def must_be_given(field):
+    """Whether a message without the field is refused."""
+    return not field.optional and field.default is None and not is_allowed_zero(field.type)
+
+
 def check_default(field):
     low, high, value = field.type.low, field.type.high, field.default
     if value is None:
@@ -748,6 +760,9 @@ class Compatibility:
             if is_outside and not field.optional and field.default is None:
                 self.say(field.where, "the new parameter %s of %s must be optional or have a"
                          " default: clients do not send it" % (field.name, what))
+            elif must_be_given(field):
+                self.say(field.where, "the new %s %s of %s must be optional or have a default:"
+                         " without it earlier peers are refused" % (noun, field.name, what))
 
     def field(self, old, now, field, what, is_params):
         if old["type"] != now["type"]:
@@ -1114,6 +1129,27 @@ def c_default(field):
     return "{%s, %d}" % (c_string(value), len(value.encode("utf-8")))
 
 
+def c_start(kind):
+    """What a value of this type is before anything was read; None where that is zero."""
+    if kind.kind == "str":
+        return '{"", 0}'
+    if kind.kind in ("bin", "any"):
+        return '{(const uint8_t *)"", 0}'
+    if kind.kind == "record":
+        starts = c_starts(kind.record)
+        return "{%s}" % ", ".join(starts) if starts else None
+    return None
+
+
+def c_starts(record):
+    starts = []
+    for field in record.fields:
+        start = c_start(field.type) if field.default is None else c_default(field)
+        if start is not None:
+            starts.append(".%s = %s" % (field.name, start))
+    return starts
+
+
 class Source:
     def __init__(self, schema):
         self.schema, self.names = schema, Names(schema)
@@ -1289,9 +1325,12 @@ class Source:
             ["    out->has_%s = true;" % field.name, "}"]
 
     def start_value(self, record, c_type):
-        defaults = [".%s = %s" % (f.name, c_default(f)) for f in record.fields
-                    if f.default is not None]
-        return "*out = (%s){%s};" % (c_type, ", ".join(defaults) or "0")
+        """What is missing has its default; text and bytes have a pointer, whatever came."""
+        return "*out = (%s){%s};" % (c_type, ", ".join(c_starts(record)) or "0")
+
+    def missing(self, field):
+        """Lines for a field that is not there though its limits allow no default."""
+        return ['return dure_mistake_in(mistake, "%s", dure_field_missing(mistake));' % field.name]
 
     def array_body(self, record, least, most):
         """Fields by position; the first `least` are there, the rest may be missing."""
@@ -1307,7 +1346,10 @@ class Source:
         for i, field in enumerate(record.fields):
             lines = self.read_field(field)
             if i >= least:
-                lines = ["if (count > %du) {" % i] + ["    " + line for line in lines] + ["}"]
+                lines = ["if (count > %du) {" % i] + ["    " + line for line in lines]
+                if must_be_given(field):
+                    lines += ["} else {"] + ["    " + line for line in self.missing(field)]
+                lines.append("}")
             body += lines
         if most is None or most == SIZE_MAX:
             body.append("return dure_field_rest(cursor, %du, count, mistake);" % len(record.fields))
@@ -1317,7 +1359,9 @@ class Source:
 
     def map_body(self, record):
         """Fields by name, in any order; unknown ones are skipped."""
-        body = ["uint32_t count = 0;",
+        wanted = [field for field in record.fields if must_be_given(field)]
+        body = ["bool had_%s = false;" % field.name for field in wanted]
+        body += ["uint32_t count = 0;",
                 "dure_err err = dure_field_record(cursor, &count, mistake);",
                 "for (uint32_t i = 0; i < count && err == DURE_OK; i++) {", "    dure_str key;",
                 "    err = dure_field_str(cursor, 0, UINT32_MAX, false, &key, mistake);",
@@ -1327,13 +1371,19 @@ class Source:
         for field in record.fields:
             body.append("%sif (dure_str_equal(key, %s)) {" % (before, c_str(field.name)))
             body += ["        " + line for line in self.read_field(field)]
+            if field in wanted:
+                body.append("        had_%s = true;" % field.name)
             before = "    } else "
         if record.fields:
             body += ["    } else {", "        err = dure_field_rest(cursor, 0, 1, mistake);",
                      "    }"]
         else:
             body.append("    err = dure_field_rest(cursor, 0, 1, mistake);")
-        return body + ["}", "return err;"]
+        body.append("}")
+        for field in wanted:
+            body += ["if (err == DURE_OK && !had_%s) {" % field.name]
+            body += ["    " + line for line in self.missing(field)] + ["}"]
+        return body + ["return err;"]
 
     def put_array(self, record, as_map):
         body = ["dure_packer_array(packer, %du);" % len(record.fields)]

@@ -370,6 +370,11 @@ dure_err dure_field_rest(dure_cursor *cursor, uint32_t known, uint32_t count, du
     return err == DURE_OK ? err : mistake_type(mistake, cursor, "any value", err);
 }
 
+dure_err dure_field_missing(dure_mistake *mistake)
+{
+    return mistake_say(mistake, DURE_ERR_BAD_REQUEST, "is missing");
+}
+
 bool dure_field_absent(dure_cursor *cursor)
 {
     return dure_cursor_peek(cursor) == DURE_WIRE_NIL && dure_cursor_nil(cursor) == DURE_OK;

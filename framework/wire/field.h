@@ -86,6 +86,8 @@ DURE_CHECKED dure_err dure_field_params(dure_cursor *cursor, uint32_t least, uin
 /* The elements from known to count, which a later version of the schema may have added. */
 DURE_CHECKED dure_err dure_field_rest(dure_cursor *cursor, uint32_t known, uint32_t count,
                                       dure_mistake *mistake);
+/* A field that is not there and has no default that its limits allow; BAD_REQUEST. */
+DURE_CHECKED dure_err dure_field_missing(dure_mistake *mistake);
 /* Nil, where a value is optional: taken, and true. */
 bool dure_field_absent(dure_cursor *cursor);
 

@@ -18,6 +18,9 @@ dure_err gateway_methods_add(gateway_method_table *table, dure_str name, uint32_
                              uint32_t flags, const dure_registry_role *role)
 {
     gateway_method *method = NULL;
+    if (name.len == 0) {
+        return DURE_ERR_INVALID;
+    }
     if (name.len > GATEWAY_METHOD_NAME_MAX) {
         return DURE_ERR_TOO_LARGE;
     }

@@ -29,7 +29,8 @@ typedef struct gateway_method_table {
     uint32_t described_count;
 } gateway_method_table;
 
-/* Enters or replaces a row. Fails: NO_MEMORY, FULL, TOO_LARGE (the name). */
+/* Enters or replaces a row. Fails: NO_MEMORY, FULL, INVALID (a name that is empty), TOO_LARGE
+ * (one that is long). */
 DURE_CHECKED dure_err gateway_methods_add(gateway_method_table *table, dure_str name,
                                           uint32_t number, uint32_t flags,
                                           const dure_registry_role *role);

@@ -8,7 +8,9 @@
 
 #include <stdarg.h>
 
+#include "sample_round_trips.h"
 #include "support/check.h"
+#include "support/round_trip.h"
 
 /* ---- the double ---- */
 
@@ -129,6 +131,20 @@ static void on_range(dure_request *request, const range_params *in, void *state)
 }
 
 static void on_push(dure_request *request, const push_params *in, void *state)
+{
+    (void)request;
+    (void)in;
+    (void)state;
+}
+
+static void on_need(dure_request *request, const need_params *in, void *state)
+{
+    (void)request;
+    (void)in;
+    (void)state;
+}
+
+static void on_must(dure_request *request, const must_params *in, void *state)
 {
     (void)request;
     (void)in;
@@ -357,6 +373,104 @@ static void an_older_peer_leaves_fields_out(void)
     fixture_end(&f);
 }
 
+/* The first `count` parameters of need; what is wrong with them. */
+static const char *need_of(fixture *f, uint32_t count)
+{
+    dure_packer_array(&f->packer, count);
+    if (count > 0) {
+        dure_packer_array(&f->packer, 1);
+        dure_packer_array(&f->packer, 1);
+        dure_packer_u64(&f->packer, 1);
+    }
+    if (count > 1) {
+        dure_packer_i64(&f->packer, 2);
+    }
+    if (count > 2) {
+        dure_packer_array(&f->packer, 1);
+        dure_packer_u64(&f->packer, 1);
+    }
+    if (count > 3) {
+        dure_packer_bin(&f->packer, (dure_slice){(const uint8_t *)"b", 1});
+    }
+    if (count > 4) {
+        dure_packer_f64(&f->packer, -2);
+    }
+    return ask(f, SAMPLE_METHOD_NEED);
+}
+
+static void what_is_missing_is_held_to_its_limits(void)
+{
+    fixture f;
+    fixture_begin(&f);
+    DURE_CHECK_STR(need_of(&f, 0), "deep: is missing");
+    DURE_CHECK_EQ(f.request.err, DURE_ERR_BAD_REQUEST);
+    DURE_CHECK_STR(need_of(&f, 1), "low: is missing");
+    DURE_CHECK_STR(need_of(&f, 2), "ids: is missing");
+    DURE_CHECK_STR(need_of(&f, 3), "data: is missing");
+    DURE_CHECK_STR(need_of(&f, 4), "x: is missing");
+    DURE_CHECK_STR(need_of(&f, 5), "");
+    dure_packer_array(&f.packer, 1);
+    dure_packer_array(&f.packer, 1);
+    dure_packer_array(&f.packer, 0);
+    DURE_CHECK_STR(ask(&f, SAMPLE_METHOD_NEED), "deep.must.id: is missing");
+    fixture_end(&f);
+}
+
+static void what_is_missing_in_a_map_is_held_to_its_limits(void)
+{
+    fixture f;
+    dure_mistake mistake;
+    char text[DURE_MISTAKE_TEXT_BYTES];
+    must out;
+    fixture_begin(&f);
+    dure_packer_map(&f.packer, 1);
+    dure_packer_cstr(&f.packer, "tag");
+    dure_packer_cstr(&f.packer, "t");
+    dure_cursor cursor = fixture_cursor(&f);
+    DURE_CHECK_ERR(sample_decode_must(&cursor, &out, &mistake), DURE_ERR_BAD_REQUEST);
+    DURE_CHECK_STR(dure_mistake_print(&mistake, text, sizeof text), "id: is missing");
+    dure_buf_clear(&f.buf);
+    dure_packer_map(&f.packer, 1);
+    dure_packer_cstr(&f.packer, "id");
+    dure_packer_u64(&f.packer, 1);
+    cursor = fixture_cursor(&f);
+    DURE_CHECK_OK(sample_decode_must(&cursor, &out, &mistake));
+    DURE_CHECK(dure_str_equal(out.tag, dure_str_of("none")));
+    fixture_end(&f);
+}
+
+/* What points nowhere is undefined behaviour in the first memcpy. */
+static void missing_text_and_bytes_point_somewhere(void)
+{
+    static const uint8_t nothing[] = {0x90};
+    dure_cursor cursor = dure_cursor_of(nothing, sizeof nothing);
+    need_result out;
+    memset(&out, 0, sizeof out);
+    DURE_CHECK_OK(sample_decode_need_result(&cursor, &out, NULL));
+    DURE_CHECK(out.text.data != NULL && out.text.len == 0);
+    DURE_CHECK(out.data.data != NULL && out.data.len == 0);
+    DURE_CHECK(out.raw.data != NULL && out.raw.len == 0);
+    DURE_CHECK(out.inner.tag.data != NULL);
+    DURE_CHECK(dure_str_equal(out.inner.tag, dure_str_of("none")));
+    static const uint8_t two[] = {0x92, 0xa1, 'b', 0x01};
+    cursor = dure_cursor_of(two, sizeof two);
+    give_params give;
+    DURE_CHECK_OK(sample_decode_give_params(&cursor, &give, NULL));
+    DURE_CHECK(!give.has_key && give.key.data != NULL);
+}
+
+/* ---- every decoder ---- */
+
+SAMPLE_ROUND_TRIPS(ROUND_TRIP_FUNCTIONS)
+
+static void what_was_decoded_can_be_sent_on(void)
+{
+    static const round_trip rows[] = {SAMPLE_ROUND_TRIPS(ROUND_TRIP_ROW)};
+    for (size_t i = 0; i < DURE_COUNT_OF(rows); i++) {
+        DURE_CHECK(round_trip_row(&rows[i]) > 0);
+    }
+}
+
 static void a_newer_peer_sends_fields_that_are_skipped(void)
 {
     fixture f;
@@ -513,21 +627,22 @@ static void the_table_says_what_the_schema_says(void)
     DURE_CHECK_STR(sample_methods[0].name, "greet");
     DURE_CHECK_EQ(sample_methods[3].flags, 0);
     DURE_CHECK_EQ(sample_methods[5].flags, DURE_METHOD_NOTIFY);
-    DURE_CHECK(sample_methods[6].serve == NULL);
+    DURE_CHECK(sample_methods[8].serve == NULL);
     DURE_CHECK_STR(SAMPLE_EVENT_MOVED, "moved");
     DURE_CHECK(sample_schema_hash != 0);
 }
 
-DURE_SUITE(schema_codec, DURE_TEST(a_wrong_parameter_is_named),
-           DURE_TEST(length_is_counted_in_characters), DURE_TEST(the_number_of_parameters_is_told),
-           DURE_TEST(numbers_keep_their_limits),
-           DURE_TEST(an_optional_parameter_may_be_missing_or_nil),
-           DURE_TEST(a_client_gets_records_as_maps), DURE_TEST(a_message_goes_there_and_back),
-           DURE_TEST(an_older_peer_leaves_fields_out),
-           DURE_TEST(a_newer_peer_sends_fields_that_are_skipped),
-           DURE_TEST(a_record_of_nodes_is_no_map),
-           DURE_TEST(a_record_of_clients_is_read_in_both_forms),
-           DURE_TEST(a_mistake_inside_tells_its_path),
-           DURE_TEST(bytes_that_end_early_are_an_error_at_any_length),
-           DURE_TEST(a_call_ends_with_its_result_or_an_error),
-           DURE_TEST(a_notify_is_packed_in_place), DURE_TEST(the_table_says_what_the_schema_says));
+DURE_SUITE(
+    schema_codec, DURE_TEST(a_wrong_parameter_is_named), DURE_TEST(length_is_counted_in_characters),
+    DURE_TEST(the_number_of_parameters_is_told), DURE_TEST(numbers_keep_their_limits),
+    DURE_TEST(an_optional_parameter_may_be_missing_or_nil),
+    DURE_TEST(a_client_gets_records_as_maps), DURE_TEST(a_message_goes_there_and_back),
+    DURE_TEST(an_older_peer_leaves_fields_out), DURE_TEST(what_is_missing_is_held_to_its_limits),
+    DURE_TEST(what_is_missing_in_a_map_is_held_to_its_limits),
+    DURE_TEST(missing_text_and_bytes_point_somewhere), DURE_TEST(what_was_decoded_can_be_sent_on),
+    DURE_TEST(a_newer_peer_sends_fields_that_are_skipped), DURE_TEST(a_record_of_nodes_is_no_map),
+    DURE_TEST(a_record_of_clients_is_read_in_both_forms),
+    DURE_TEST(a_mistake_inside_tells_its_path),
+    DURE_TEST(bytes_that_end_early_are_an_error_at_any_length),
+    DURE_TEST(a_call_ends_with_its_result_or_an_error), DURE_TEST(a_notify_is_packed_in_place),
+    DURE_TEST(the_table_says_what_the_schema_says));
