@@ -51,6 +51,12 @@ struct dure_iocp_core {
     _Atomic uint64_t owner;      /* dure_thread_self() of the thread in run; 0: nobody */
 };
 
+/*
+ * A socket's share of a round, so that a loud one takes no other's turn. A back end may give less.
+ */
+#define DURE_IOCP_RECVS_PER_ROUND   4u
+#define DURE_IOCP_ACCEPTS_PER_ROUND 64u
+
 /* Kinds that belong to a socket come first in dure_iocp_kind. */
 #define DURE_IOCP_SOCKET_KINDS ((size_t)DURE_IOCP_SEND + 1)
 
@@ -96,8 +102,10 @@ struct dure_iocp_backend {
     void (*poll)(dure_iocp_core *core, uint64_t wait_ns);
 
     /*
-     * Delivers what poll collected and what has become possible since, without waiting. Gives each
-     * socket a bounded share of a round; what is left over is kept for the next one.
+     * Delivers what poll collected and what has become possible since, without waiting. No socket
+     * takes more of a round than its share: DURE_IOCP_RECVS_PER_ROUND lent buffers,
+     * DURE_IOCP_ACCEPTS_PER_ROUND connections. What is left over waits for the next one, behind
+     * the other sockets.
      */
     void (*advance)(dure_iocp_core *core);
 
@@ -173,7 +181,8 @@ struct dure_iocp_backend {
 
     /*
      * Asks a socket operation to end; it is not ready yet. Makes it ready with CANCELLED now or
-     * later, or with its own result.
+     * later, or with its own result. A receive may deliver one buffer more on the way, and no
+     * second: the rest stays in the system, where it holds the sender back.
      */
     void (*cancel)(dure_iocp_socket *socket, dure_iocp_event *event);
 

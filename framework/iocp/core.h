@@ -16,7 +16,8 @@
  *   7. Except where it says "any", a function is called on the core's own thread: the one in
  *      dure_iocp_core_run, or before it starts, the one that created the core. A core passes from
  *      one thread to another only while none of its operations is in the kernel: before its first
- *      round, or when the ledger is empty (an io_uring belongs to one thread).
+ *      round, whatever was started and however much, or when the ledger is empty (an io_uring
+ *      belongs to one thread).
  */
 #ifndef DURE_IOCP_CORE_H
 #define DURE_IOCP_CORE_H
@@ -206,7 +207,10 @@ DURE_CHECKED dure_err dure_iocp_pre_recv(dure_iocp_socket *socket, dure_iocp_eve
 
 /*
  * Receives until the end. Each completion with OK and more lends data[0..bytes), bytes > 0.
- * Ends with: PEER_CLOSED (FIN), RESET, TIMED_OUT, CANCELLED, NO_BUFFERS (start it again), SYSTEM.
+ * After dure_iocp_cancel at most one more buffer is lent; what else has come stays in the system and
+ * holds the sender back.
+ * Ends with: PEER_CLOSED (FIN), RESET, TIMED_OUT, CANCELLED, NO_BUFFERS (win32, where the system is
+ *            short of them: start it again), SYSTEM.
  * Fails: STATE while a receive is active on the socket, or without a connection.
  */
 DURE_CHECKED dure_err dure_iocp_recv(dure_iocp_socket *socket, dure_iocp_event *event);

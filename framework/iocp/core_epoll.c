@@ -21,10 +21,6 @@
 #define EVENTS_PER_POLL 256
 #define NS_PER_MS       1000000u
 
-/* A socket's share of one round, so that a loud one takes no other's turn. */
-#define RECVS_PER_ROUND   4u
-#define ACCEPTS_PER_ROUND 64u
-
 typedef struct epoll_core {
     dure_iocp_core base;
     int epoll_fd;
@@ -417,7 +413,7 @@ static void try_accept(epoll_core *core, epoll_socket *listener)
     dure_iocp_event *event = NULL;
     while (listener->is_readable &&
            (event = dure_iocp_socket_waiting(&listener->base, DURE_IOCP_ACCEPT)) != NULL) {
-        if (!take_share(core, listener, ACCEPTS_PER_ROUND)) {
+        if (!take_share(core, listener, DURE_IOCP_ACCEPTS_PER_ROUND)) {
             return;
         }
         core->base.counters.system_calls++;
@@ -480,7 +476,7 @@ static void try_recv(epoll_core *core, epoll_socket *socket)
     dure_iocp_event *event = NULL;
     while (socket->is_readable &&
            (event = dure_iocp_socket_waiting(&socket->base, DURE_IOCP_RECV)) != NULL) {
-        if (!take_share(core, socket, RECVS_PER_ROUND)) {
+        if (!take_share(core, socket, DURE_IOCP_RECVS_PER_ROUND)) {
             return;
         }
         core->base.counters.system_calls++;

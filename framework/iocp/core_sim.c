@@ -27,8 +27,6 @@
 #define CORES_MAX          1024u
 #define EPHEMERAL_FIRST    32768u
 #define EPHEMERAL_COUNT    28232u
-#define RECVS_PER_ROUND    4u
-#define ACCEPTS_PER_ROUND  64u
 #define ITEMS_PER_SOCKET   4u /* room in the heap that ends and answers can count on */
 
 typedef enum sim_item_kind {
@@ -747,7 +745,7 @@ static void try_accept(sim_core *core, sim_socket *listener)
     dure_iocp_event *event = NULL;
     while (!dure_list_is_empty(&listener->backlog) &&
            (event = dure_iocp_socket_waiting(&listener->base, DURE_IOCP_ACCEPT)) != NULL) {
-        if (!take_share(core, listener, ACCEPTS_PER_ROUND)) {
+        if (!take_share(core, listener, DURE_IOCP_ACCEPTS_PER_ROUND)) {
             return;
         }
         if (!dure_iocp_core_has_room(&core->base)) {
@@ -818,7 +816,7 @@ static void try_recv(sim_core *core, sim_socket *socket)
             }
             return;
         }
-        if (!take_share(core, socket, RECVS_PER_ROUND)) {
+        if (!take_share(core, socket, DURE_IOCP_RECVS_PER_ROUND)) {
             return;
         }
         recv_deliver(core, socket, event);

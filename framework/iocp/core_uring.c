@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT
  *
  * io_uring: operations are entries of a submission queue that goes to the kernel once a round, with
- * the call that waits; so all that a round started costs one system call. Accept and receive are
- * multishot; received bytes stand in buffers of a ring that all sockets share, and go back when
- * dispatch returns.
+ * the call that waits; so all that a round started costs one system call. Received bytes stand in
+ * buffers of a ring that all sockets share, and go back when dispatch returns.
  *
  * What must survive a change:
  * - user_data is a slot's index with its generation, never a pointer.
- * - A slot is freed by the completion without the MORE flag and by nothing else; a descriptor is
+ * - Every operation is one-shot and is armed again behind those of the other sockets. A multishot
+ *   receive drains a loud socket before it looks at the next one, and what it has taken from the
+ *   system can no longer be held back by a pause.
+ * - A slot that the kernel has is freed by its completion and by nothing else; a descriptor is
  *   closed after the last slot of its socket (close alone cancels nothing).
  * - Only the thread that enabled the ring enters it (SINGLE_ISSUER, DEFER_TASKRUN). That is done
- *   by the first poll, because a core is made on one thread and run on another.
+ *   by poll, because a core is made on one thread and run on another. What is started before is
+ *   noted in its slot, in any number, and goes to the kernel then.
  * - Sockets are blocking ones: for a non-blocking one the kernel answers EAGAIN instead of waiting.
+ *   A listener is none: it is only polled, and accept4 must not wait.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,6 +34,7 @@
 #define SQ_ENTRIES       1024u
 #define CQ_ENTRIES       4096u
 #define CQES_PER_ADVANCE 512u
+#define RING_RETRY_MS    100 /* between two tries to get a ring where there was no descriptor */
 #define BUFFER_GROUP     0
 #define BUFFERS_MAX      32768u /* the kernel's limit for one ring */
 #define SLOTS_FIRST      64u
@@ -40,13 +45,19 @@
 #define DATA_IGNORED 0u
 #define DATA_WAKE    1u
 
+typedef enum uring_slot_state {
+    SLOT_FREE,
+    SLOT_NOTED,  /* to be armed by the thread that polls */
+    SLOT_ARMED,  /* the kernel has it, or gets it with the next submission */
+    SLOT_HANDLED /* its completion is being dispatched: it is armed again, or freed */
+} uring_slot_state;
+
 typedef struct uring_slot {
     dure_iocp_event *event; /* NULL: free */
     uint32_t generation;
     uint32_t next_free;
-    bool is_ending;      /* cancelled: is not to be armed again */
-    dure_err end_status; /* instead of CANCELLED, when we had a reason to cancel it */
-    int end_error;
+    uring_slot_state state;
+    bool is_ending; /* cancelled: is not to be armed again */
 } uring_slot;
 
 typedef struct uring_core {
@@ -54,6 +65,7 @@ typedef struct uring_core {
     struct io_uring ring;
     bool has_ring;
     uint64_t thread; /* that enabled the ring; 0: not yet */
+    bool has_failed; /* to get a ring for its thread; told in the log once */
     int wake_fd;
     int spare_fd;
 
@@ -67,7 +79,8 @@ typedef struct uring_core {
     uint32_t slot_count;
     uint32_t slot_capacity;
     uint32_t first_free;
-    uint32_t slots_used;
+    uint32_t noted_count;
+    uint32_t armed_count;
 } uring_core;
 
 typedef struct uring_socket {
@@ -102,7 +115,7 @@ static const uring_socket *socket_view(const dure_iocp_socket *socket)
 
 /* ---- the ring ---- */
 
-/* DEFER_TASKRUN came with Linux 6.1, after multishot receive (6.0): who has it has all we use. */
+/* DEFER_TASKRUN came with Linux 6.1, after rings of buffers (5.19): who has it has all we use. */
 static int ring_init(struct io_uring *ring, uint32_t entries, uint32_t more_flags)
 {
     struct io_uring_params params = {
@@ -128,6 +141,11 @@ static const char *setup_reason(int error)
     default:
         return "io_uring_failed";
     }
+}
+
+static dure_err setup_error(int error)
+{
+    return error == EMFILE || error == ENFILE ? DURE_ERR_TOO_MANY_FILES : DURE_ERR_UNSUPPORTED;
 }
 
 static bool probe_opcodes(struct io_uring *ring)
@@ -168,8 +186,7 @@ static dure_err probe(const char **out_reason)
     int result = ring_init(&ring, 4, 0);
     if (result < 0) {
         *out_reason = setup_reason(-result);
-        return result == -EMFILE || result == -ENFILE ? DURE_ERR_TOO_MANY_FILES
-                                                      : DURE_ERR_UNSUPPORTED;
+        return setup_error(-result);
     }
     const char *obstacle = NULL;
     if (!probe_opcodes(&ring)) {
@@ -208,23 +225,13 @@ static int buffers_register(uring_core *core)
     return result;
 }
 
-static struct io_uring_sqe *get_sqe(uring_core *core);
-
-/* While the core waits, a post is a readable descriptor. */
-static void arm_wake(uring_core *core)
-{
-    struct io_uring_sqe *sqe = get_sqe(core);
-    io_uring_prep_poll_multishot(sqe, core->wake_fd, POLLIN);
-    sqe->user_data = DATA_WAKE;
-}
-
-/* The ring, not yet enabled, with its buffers and what wakes it. */
+/* The ring, not yet enabled, with its buffers. */
 static dure_err ring_open(uring_core *core, const char **out_reason)
 {
     int result = ring_init(&core->ring, SQ_ENTRIES, IORING_SETUP_R_DISABLED);
     if (result < 0) {
         *out_reason = setup_reason(-result);
-        return DURE_ERR_UNSUPPORTED;
+        return setup_error(-result);
     }
     core->has_ring = true;
     result = buffers_register(core);
@@ -232,7 +239,6 @@ static dure_err ring_open(uring_core *core, const char **out_reason)
         *out_reason = "buffer_ring_missing";
         return DURE_ERR_UNSUPPORTED;
     }
-    arm_wake(core);
     return DURE_OK;
 }
 
@@ -245,41 +251,43 @@ static void ring_close(uring_core *core)
     }
 }
 
-/*
- * A core may pass from one thread to the next while nothing is on its way (made and tried by one,
- * run by another, ended by the first): the ring cannot, so the next thread gets one of its own.
- */
-static void ring_follow_thread(uring_core *core)
+/* Enables the ring for the calling thread. */
+static void ring_enable(uring_core *core)
 {
-    if (core->thread == 0 || core->thread == dure_thread_self()) {
-        return;
-    }
-    const char *reason = NULL;
-    DURE_ASSERT(core->slots_used == 0);
-    ring_close(core);
-    dure_err err = ring_open(core, &reason);
-    DURE_ASSERT(err == DURE_OK);
+    /* liburing 2.3 declares io_uring_enable_rings and does not export it. */
+    long result =
+        syscall(__NR_io_uring_register, core->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+    DURE_ASSERT(result == 0);
+    core->thread = dure_thread_self();
 }
 
-/* Makes the calling thread the one that enters the ring. */
-static void ring_claim(uring_core *core)
+/* Another ring, for another thread. The spare descriptor is for this, too. */
+static dure_err ring_open_again(uring_core *core, const char **out_reason)
 {
-    ring_follow_thread(core);
-    if (core->thread == 0) {
-        /* liburing 2.3 declares io_uring_enable_rings and does not export it. */
-        long result = syscall(__NR_io_uring_register, core->ring.ring_fd,
-                              IORING_REGISTER_ENABLE_RINGS, NULL, 0);
-        DURE_ASSERT(result == 0);
-        core->thread = dure_thread_self();
+    ring_close(core);
+    dure_err err = ring_open(core, out_reason);
+    if (err == DURE_ERR_TOO_MANY_FILES && core->spare_fd >= 0) {
+        (void)close(core->spare_fd);
+        err = ring_open(core, out_reason);
+        core->spare_fd = dure_spare_fd_open();
     }
+    if (err != DURE_OK) {
+        ring_close(core); /* one without buffers */
+    }
+    return err;
+}
+
+static bool ring_is_mine(const uring_core *core)
+{
+    return core->has_ring && core->thread == dure_thread_self();
 }
 
 /* An entry of the submission queue; a full one goes to the kernel first. */
 static struct io_uring_sqe *get_sqe(uring_core *core)
 {
+    DURE_ASSERT(ring_is_mine(core));
     struct io_uring_sqe *sqe = io_uring_get_sqe(&core->ring);
     while (sqe == NULL) {
-        ring_claim(core);
         core->base.counters.system_calls++;
         int result = io_uring_submit(&core->ring);
         DURE_ASSERT(result >= 0 || result == -EINTR || result == -EBUSY || result == -EAGAIN);
@@ -289,6 +297,14 @@ static struct io_uring_sqe *get_sqe(uring_core *core)
         sqe = io_uring_get_sqe(&core->ring);
     }
     return sqe;
+}
+
+/* While the core waits, a post is a readable descriptor. */
+static void arm_wake(uring_core *core)
+{
+    struct io_uring_sqe *sqe = get_sqe(core);
+    io_uring_prep_poll_add(sqe, core->wake_fd, POLLIN);
+    sqe->user_data = DATA_WAKE;
 }
 
 /* ---- slots ---- */
@@ -321,21 +337,51 @@ static dure_err slot_take(uring_core *core, dure_iocp_event *event)
             return err;
         }
         index = core->slot_count++;
-        core->slots[index].generation = 1;
+        core->slots[index] = (uring_slot){.generation = 1};
     }
-    core->slots_used++;
+    DURE_ASSERT(core->slots[index].state == SLOT_FREE);
     core->slots[index].event = event;
     core->slots[index].is_ending = false;
-    core->slots[index].end_status = DURE_ERR_CANCELLED;
-    core->slots[index].end_error = 0;
     event->_backend_index = index;
     return DURE_OK;
+}
+
+/* The counter that slots of a state are counted by; NULL for those that nobody counts. */
+static uint32_t *slot_counter(uring_core *core, uring_slot_state state)
+{
+    return state == SLOT_NOTED   ? &core->noted_count
+           : state == SLOT_ARMED ? &core->armed_count
+                                 : NULL;
+}
+
+/* The one place where a slot's state changes; counts what is noted and what the kernel has. */
+static void slot_set_state(uring_core *core, uint32_t index, uring_slot_state state)
+{
+    static const uint8_t next[] = {
+        [SLOT_FREE] = 1u << SLOT_NOTED | 1u << SLOT_ARMED,
+        [SLOT_NOTED] = 1u << SLOT_ARMED | 1u << SLOT_FREE,
+        [SLOT_ARMED] = 1u << SLOT_HANDLED,
+        [SLOT_HANDLED] = 1u << SLOT_ARMED | 1u << SLOT_FREE,
+    };
+    uring_slot *slot = &core->slots[index];
+    uint32_t *left = slot_counter(core, slot->state);
+    uint32_t *entered = slot_counter(core, state);
+    DURE_ASSERT((next[slot->state] & 1u << state) != 0);
+    if (left != NULL) {
+        DURE_ASSERT(*left > 0);
+        (*left)--;
+    }
+    if (entered != NULL) {
+        (*entered)++;
+    }
+    slot->state = state;
 }
 
 static void slot_free(uring_core *core, uint32_t index)
 {
     uring_slot *slot = &core->slots[index];
     DURE_ASSERT(slot->event != NULL);
+    slot_set_state(core, index, SLOT_FREE);
     slot->event->_backend_index = SLOT_NONE;
     slot->event = NULL;
     slot->generation++;
@@ -344,7 +390,6 @@ static void slot_free(uring_core *core, uint32_t index)
     }
     slot->next_free = core->first_free;
     core->first_free = index;
-    core->slots_used--;
 }
 
 /* ---- core ---- */
@@ -429,33 +474,10 @@ static dure_err uring_create(const dure_iocp_core_config *config, const char **o
     return DURE_OK;
 }
 
-static int submit_and_wait(uring_core *core, uint64_t wait_ns)
-{
-    struct io_uring_cqe *cqe = NULL;
-    if (wait_ns == 0) {
-        return io_uring_submit_and_get_events(&core->ring);
-    }
-    if (wait_ns == UINT64_MAX) {
-        return io_uring_submit_and_wait(&core->ring, 1);
-    }
-    struct __kernel_timespec limit = {.tv_sec = (long long)(wait_ns / 1000000000u),
-                                      .tv_nsec = (long long)(wait_ns % 1000000000u)};
-    return io_uring_submit_and_wait_timeout(&core->ring, &cqe, 1, &limit, NULL);
-}
-
-static void uring_poll(dure_iocp_core *base, uint64_t wait_ns)
-{
-    uring_core *core = core_of(base);
-    ring_claim(core);
-    base->counters.system_calls++;
-    int result = submit_and_wait(core, wait_ns);
-    DURE_ASSERT(result >= 0 || result == -EINTR || result == -ETIME || result == -EBUSY ||
-                result == -EAGAIN);
-}
-
 static bool uring_is_busy(const dure_iocp_core *base)
 {
-    return io_uring_cq_ready(&core_view(base)->ring) > 0;
+    const uring_core *core = core_view(base);
+    return core->has_ring && io_uring_cq_ready(&core->ring) > 0;
 }
 
 static void uring_wake(dure_iocp_core *base)
@@ -494,22 +516,39 @@ static dure_err uring_open(dure_iocp_core *core, dure_family family, dure_iocp_s
     return DURE_OK;
 }
 
+/*
+ * Asks an operation to end. True: the kernel has it and must be told so. One that it has not got
+ * yet is over; one that is being dispatched ends behind its handler.
+ */
+static bool slot_end(uring_core *core, uint32_t index)
+{
+    uring_slot *slot = &core->slots[index];
+    if (slot->state == SLOT_NOTED) {
+        dure_iocp_event *event = slot->event;
+        slot_free(core, index);
+        dure_iocp_ready(event, DURE_ERR_CANCELLED, 0);
+        return false;
+    }
+    DURE_ASSERT(slot->state != SLOT_FREE);
+    slot->is_ending = true;
+    return slot->state == SLOT_ARMED;
+}
+
 static void uring_close(dure_iocp_socket *base, bool reset)
 {
     uring_core *core = core_of(base->core);
     uring_socket *socket = socket_of(base);
-    bool is_waiting = false;
+    bool is_armed = false;
     for (size_t kind = 0; kind < DURE_IOCP_SOCKET_KINDS; kind++) {
         dure_iocp_event *event = dure_iocp_socket_waiting(base, (dure_iocp_kind)kind);
-        if (event != NULL) {
-            core->slots[event->_backend_index].is_ending = true;
-            is_waiting = true;
+        if (event != NULL && slot_end(core, event->_backend_index)) {
+            is_armed = true;
         }
     }
     if (reset) {
         dure_socket_fd_set_abort(socket->fd);
     }
-    if (is_waiting) {
+    if (is_armed) {
         struct io_uring_sqe *sqe = get_sqe(core);
         io_uring_prep_cancel_fd(sqe, socket->fd, IORING_ASYNC_CANCEL_ALL);
         sqe->user_data = DATA_IGNORED;
@@ -537,6 +576,7 @@ static dure_err uring_bind(dure_iocp_socket *base, const dure_net_address *addre
 
 static dure_err uring_listen(dure_iocp_socket *base, uint32_t backlog)
 {
+    set_blocking(socket_of(base)->fd, false);
     return dure_socket_fd_listen(socket_of(base)->fd, backlog);
 }
 
@@ -590,6 +630,7 @@ static void prepare_send(uring_socket *socket, dure_iocp_event *event, struct io
 static void arm(uring_core *core, uring_socket *socket, dure_iocp_event *event)
 {
     struct io_uring_sqe *sqe = get_sqe(core);
+    slot_set_state(core, event->_backend_index, SLOT_ARMED);
     switch (event->kind) {
     case DURE_IOCP_CONNECT: {
         socklen_t len = dure_sockaddr_from(&event->_address, &socket->address);
@@ -597,13 +638,13 @@ static void arm(uring_core *core, uring_socket *socket, dure_iocp_event *event)
         break;
     }
     case DURE_IOCP_ACCEPT:
-        io_uring_prep_multishot_accept(sqe, socket->fd, NULL, NULL, SOCK_CLOEXEC);
+        io_uring_prep_poll_add(sqe, socket->fd, POLLIN);
         break;
     case DURE_IOCP_PRE_RECV:
         io_uring_prep_poll_add(sqe, socket->fd, POLLIN | POLLRDHUP);
         break;
     case DURE_IOCP_RECV:
-        io_uring_prep_recv_multishot(sqe, socket->fd, NULL, 0, 0);
+        io_uring_prep_recv(sqe, socket->fd, NULL, 0, 0);
         sqe->flags |= IOSQE_BUFFER_SELECT;
         sqe->buf_group = BUFFER_GROUP;
         break;
@@ -636,28 +677,105 @@ static dure_err uring_start(dure_iocp_socket *base, dure_iocp_event *event)
             return DURE_ERR_NO_MEMORY;
         }
     }
-    ring_follow_thread(core);
     dure_err err = slot_take(core, event);
-    if (err == DURE_OK) {
+    if (err == DURE_OK && ring_is_mine(core)) {
         arm(core, socket, event);
+    } else if (err == DURE_OK) {
+        slot_set_state(core, event->_backend_index, SLOT_NOTED);
     }
     return err;
 }
 
-/* Asks the kernel to end what a slot started. */
-static void cancel_slot(uring_core *core, uint32_t index)
+static void uring_cancel(dure_iocp_socket *socket, dure_iocp_event *event)
 {
-    if (!core->slots[index].is_ending) {
-        core->slots[index].is_ending = true;
+    uring_core *core = core_of(socket->core);
+    const uint32_t index = event->_backend_index;
+    if (!core->slots[index].is_ending && slot_end(core, index)) {
         struct io_uring_sqe *sqe = get_sqe(core);
         io_uring_prep_cancel64(sqe, slot_data(core, index), 0);
         sqe->user_data = DATA_IGNORED;
     }
 }
 
-static void uring_cancel(dure_iocp_socket *socket, dure_iocp_event *event)
+/* ---- waiting ---- */
+
+/* Hands the kernel what was started before a thread had the ring. */
+static void arm_noted(uring_core *core)
 {
-    cancel_slot(core_of(socket->core), event->_backend_index);
+    for (uint32_t i = 0; core->noted_count > 0; i++) {
+        DURE_ASSERT(i < core->slot_count);
+        if (core->slots[i].state == SLOT_NOTED) {
+            dure_iocp_event *event = core->slots[i].event;
+            arm(core, socket_of(event->_socket), event);
+        }
+    }
+}
+
+/*
+ * Makes the calling thread the one that enters the ring. A core may pass from one thread to the
+ * next while the kernel has nothing of it (made and tried by one, run by another, ended by the
+ * first): the ring cannot, so the next thread gets one of its own. False: the system gives none at
+ * this moment.
+ */
+static bool ring_claim(uring_core *core)
+{
+    const char *reason = NULL;
+    if (ring_is_mine(core)) {
+        return true;
+    }
+    DURE_ASSERT(core->armed_count == 0);
+    dure_err err = core->has_ring && core->thread == 0 ? DURE_OK : ring_open_again(core, &reason);
+    if (err != DURE_OK) {
+        if (!core->has_failed) {
+            dure_log_write(core->base.config.log, DURE_LOG_ERROR, "iocp", "RING_FAILED",
+                           "cause=%s reason=%s", dure_err_name(err), reason);
+        }
+        core->has_failed = true;
+        return false;
+    }
+    core->has_failed = false;
+    ring_enable(core);
+    arm_wake(core);
+    arm_noted(core);
+    return true;
+}
+
+/* Without a ring: timers and posts go on, and what is noted waits until there is one. */
+static void wait_without_ring(uring_core *core, uint64_t wait_ns)
+{
+    uint64_t count = 0;
+    struct pollfd wake = {.fd = core->wake_fd, .events = POLLIN};
+    uint64_t wait_ms = wait_ns / 1000000u + (wait_ns % 1000000u != 0);
+    (void)poll(&wake, 1, wait_ms < RING_RETRY_MS ? (int)wait_ms : RING_RETRY_MS);
+    ssize_t got = read(core->wake_fd, &count, sizeof count);
+    (void)got; /* EAGAIN: nobody woke it */
+}
+
+static int submit_and_wait(uring_core *core, uint64_t wait_ns)
+{
+    struct io_uring_cqe *cqe = NULL;
+    if (wait_ns == 0) {
+        return io_uring_submit_and_get_events(&core->ring);
+    }
+    if (wait_ns == UINT64_MAX) {
+        return io_uring_submit_and_wait(&core->ring, 1);
+    }
+    struct __kernel_timespec limit = {.tv_sec = (long long)(wait_ns / 1000000000u),
+                                      .tv_nsec = (long long)(wait_ns % 1000000000u)};
+    return io_uring_submit_and_wait_timeout(&core->ring, &cqe, 1, &limit, NULL);
+}
+
+static void uring_poll(dure_iocp_core *base, uint64_t wait_ns)
+{
+    uring_core *core = core_of(base);
+    base->counters.system_calls++;
+    if (!ring_claim(core)) {
+        wait_without_ring(core, wait_ns);
+        return;
+    }
+    int result = submit_and_wait(core, wait_ns);
+    DURE_ASSERT(result >= 0 || result == -EINTR || result == -ETIME || result == -EBUSY ||
+                result == -EAGAIN);
 }
 
 /* ---- what comes out of it ---- */
@@ -672,8 +790,7 @@ static void finish(uring_core *core, dure_iocp_event *event, dure_err status, in
 /* As finish, for an operation that was asked to end. */
 static void finish_ending(uring_core *core, dure_iocp_event *event)
 {
-    const uring_slot *slot = &core->slots[event->_backend_index];
-    finish(core, event, slot->end_status, slot->end_error);
+    finish(core, event, DURE_ERR_CANCELLED, 0);
 }
 
 static bool is_ending(const uring_core *core, const dure_iocp_event *event)
@@ -693,33 +810,19 @@ static void on_connect(uring_core *core, uring_socket *socket, dure_iocp_event *
     finish(core, event, status, system_error);
 }
 
-/* Ends accepting for a reason of ours; the multishot itself is still to be told. */
-static void accept_give_up(uring_core *core, dure_iocp_event *event, dure_err status)
+/* One accepted connection. Not OK: accepting ends with that. */
+static dure_err accept_fd(uring_core *core, const uring_socket *listener, dure_iocp_event *event,
+                          int fd)
 {
-    uring_slot *slot = &core->slots[event->_backend_index];
-    if (!slot->is_ending) {
-        slot->end_status = status;
-        cancel_slot(core, event->_backend_index);
-    }
-}
-
-static void accept_fd(uring_core *core, uring_socket *listener, dure_iocp_event *event, int fd)
-{
-    bool is_refused = !dure_iocp_core_has_room(&core->base) ||
-                      core->slots[event->_backend_index].end_status != DURE_ERR_CANCELLED;
-    if (is_refused || listener->base.state == DURE_IOCP_SOCKET_CLOSED) {
+    if (!dure_iocp_core_has_room(&core->base)) {
         dure_socket_fd_set_abort(fd);
         (void)close(fd);
-        if (is_refused) {
-            accept_give_up(core, event, DURE_ERR_TOO_MANY_FILES);
-        }
-        return;
+        return DURE_ERR_TOO_MANY_FILES;
     }
     uring_socket *socket = dure_mem_alloc(sizeof *socket);
     if (socket == NULL) {
         (void)close(fd);
-        accept_give_up(core, event, DURE_ERR_NO_MEMORY);
-        return;
+        return DURE_ERR_NO_MEMORY;
     }
     dure_socket_fd_prepare(fd);
     socket->fd = fd;
@@ -727,34 +830,45 @@ static void accept_fd(uring_core *core, uring_socket *listener, dure_iocp_event 
                           DURE_IOCP_SOCKET_CONNECTED);
     event->accepted = &socket->base;
     dure_iocp_deliver(event, DURE_OK, 0, true);
+    return DURE_OK;
 }
 
-static void accept_refuse_one(uring_core *core, const uring_socket *listener)
+/* What a failed accept means for the listener. Not OK: accepting ends with that. */
+static dure_err accept_failure(uring_core *core, const uring_socket *listener, int system_error)
 {
-    set_blocking(listener->fd, false); /* the connection may be gone; then this must not wait */
-    dure_spare_fd_refuse(&core->spare_fd, listener->fd);
-    set_blocking(listener->fd, true);
+    if (system_error == EMFILE || system_error == ENFILE) {
+        dure_spare_fd_refuse(&core->spare_fd, listener->fd);
+        return DURE_ERR_TOO_MANY_FILES;
+    }
+    return dure_accept_error_is_passing(system_error) ? DURE_OK
+                                                      : dure_err_from_system(system_error);
 }
 
-static void on_accept(uring_core *core, uring_socket *listener, dure_iocp_event *event, int result,
-                      bool more)
+/* Somebody is at the door: takes a share of those who are, and looks again in the next round. */
+static void on_accept(uring_core *core, const uring_socket *listener, dure_iocp_event *event,
+                      int result)
 {
-    if (result >= 0) {
-        accept_fd(core, listener, event, result);
+    int system_error = result < 0 ? -result : 0;
+    dure_err status = dure_err_from_system(system_error);
+    for (uint32_t i = 0; i < DURE_IOCP_ACCEPTS_PER_ROUND; i++) {
+        if (status != DURE_OK || is_ending(core, event)) {
+            break;
+        }
+        core->base.counters.system_calls++;
+        int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+        system_error = fd < 0 ? errno : 0;
+        if (system_error == EAGAIN) {
+            break;
+        }
+        status = fd >= 0 ? accept_fd(core, listener, event, fd)
+                         : accept_failure(core, listener, system_error);
     }
-    if (more) {
-        return;
-    }
-    bool is_over = is_ending(core, event);
-    if (is_over) {
+    if (is_ending(core, event)) {
         finish_ending(core, event);
-    } else if (result == -EMFILE || result == -ENFILE) {
-        accept_refuse_one(core, listener);
-        finish(core, event, DURE_ERR_TOO_MANY_FILES, -result);
-    } else if (result >= 0 || dure_accept_error_is_passing(-result)) {
-        arm(core, listener, event);
+    } else if (status != DURE_OK) {
+        finish(core, event, status, system_error);
     } else {
-        finish(core, event, dure_err_from_system(-result), -result);
+        arm(core, socket_of(event->_socket), event);
     }
 }
 
@@ -798,9 +912,6 @@ static void on_recv(uring_core *core, uring_socket *socket, dure_iocp_event *eve
                     uint32_t flags)
 {
     recv_lend(core, socket, event, result, flags);
-    if ((flags & IORING_CQE_F_MORE) != 0) {
-        return;
-    }
     if (socket->base.state == DURE_IOCP_SOCKET_CLOSED || result == -ECANCELED) {
         finish_ending(core, event);
     } else if (result == 0) {
@@ -810,7 +921,7 @@ static void on_recv(uring_core *core, uring_socket *socket, dure_iocp_event *eve
     } else if (is_ending(core, event)) {
         finish_ending(core, event);
     } else {
-        /* The queue or the buffers were used up; by now those of earlier completions are back. */
+        /* Behind the others. Without a buffer: those of earlier completions are back by now. */
         arm(core, socket, event);
     }
 }
@@ -829,14 +940,12 @@ static void on_send(uring_core *core, uring_socket *socket, dure_iocp_event *eve
     }
 }
 
-static void on_wake(uring_core *core, uint32_t flags)
+static void on_wake(uring_core *core)
 {
     uint64_t count = 0;
     ssize_t got = read(core->wake_fd, &count, sizeof count);
     (void)got;
-    if ((flags & IORING_CQE_F_MORE) == 0) {
-        arm_wake(core);
-    }
+    arm_wake(core);
 }
 
 static void on_cqe(uring_core *core, uint64_t data, int result, uint32_t flags)
@@ -845,12 +954,14 @@ static void on_cqe(uring_core *core, uint64_t data, int result, uint32_t flags)
         return;
     }
     if (data == DATA_WAKE) {
-        on_wake(core, flags);
+        on_wake(core);
         return;
     }
     uint32_t index = (uint32_t)data;
     DURE_ASSERT(index < core->slot_count);
     DURE_ASSERT(core->slots[index].generation == (uint32_t)(data >> 32));
+    DURE_ASSERT((flags & IORING_CQE_F_MORE) == 0);
+    slot_set_state(core, index, SLOT_HANDLED);
     dure_iocp_event *event = core->slots[index].event;
     uring_socket *socket = socket_of(event->_socket);
     switch (event->kind) {
@@ -858,7 +969,7 @@ static void on_cqe(uring_core *core, uint64_t data, int result, uint32_t flags)
         on_connect(core, socket, event, result);
         break;
     case DURE_IOCP_ACCEPT:
-        on_accept(core, socket, event, result, (flags & IORING_CQE_F_MORE) != 0);
+        on_accept(core, socket, event, result);
         break;
     case DURE_IOCP_PRE_RECV:
         on_pre_recv(core, socket, event, result);
@@ -881,6 +992,9 @@ static void uring_advance(dure_iocp_core *base)
 {
     uring_core *core = core_of(base);
     struct io_uring_cqe *cqe = NULL;
+    if (!ring_is_mine(core)) {
+        return;
+    }
     for (uint32_t i = 0; i < CQES_PER_ADVANCE; i++) {
         if (io_uring_cq_ready(&core->ring) == 0 || io_uring_peek_cqe(&core->ring, &cqe) != 0) {
             break;

@@ -7,9 +7,6 @@
 
 #include "iocp/core_impl_win32.h"
 
-/* A socket's share of one round, so that a loud one takes no other's turn. */
-#define RECVS_PER_ROUND 4u
-
 /*
  * Of one WSASend. The system locks it in memory, and says nothing of how far it has got until all
  * of it has left: whoever asks for progress (dure_iocp_socket_progress) sees it in such pieces.
@@ -70,7 +67,7 @@ static bool take_share(win32_core *core, win32_socket *socket)
         socket->round = core->base.counters.rounds;
         socket->share = 0;
     }
-    if (socket->share == RECVS_PER_ROUND) {
+    if (socket->share == DURE_IOCP_RECVS_PER_ROUND) {
         dure_list_remove(&socket->node);
         dure_list_push_back(&core->deferred, &socket->node);
         return false;

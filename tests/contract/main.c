@@ -12,6 +12,7 @@
 
 extern const dure_test_case suite_contract_connect[];
 extern const dure_test_case suite_contract_transfer[];
+extern const dure_test_case suite_contract_share[];
 extern const dure_test_case suite_contract_core[];
 extern const dure_test_case suite_contract_limits[];
 extern const dure_test_case suite_contract_platform[]; /* test_platform_<platform>.c */
@@ -20,9 +21,9 @@ static const struct {
     const char *name;
     const dure_test_case *cases;
 } suites[] = {
-    {"connect", suite_contract_connect},   {"transfer", suite_contract_transfer},
-    {"core", suite_contract_core},         {"limits", suite_contract_limits},
-    {"platform", suite_contract_platform},
+    {"connect", suite_contract_connect}, {"transfer", suite_contract_transfer},
+    {"share", suite_contract_share},     {"core", suite_contract_core},
+    {"limits", suite_contract_limits},   {"platform", suite_contract_platform},
 };
 
 #define EXIT_SKIPPED 77

@@ -490,6 +490,150 @@ static void stop_wakes_an_idle_core(void)
     rig_close(&r);
 }
 
+/* ---- what one round does ---- */
+
+#define FED_AT_LEAST 2u
+#define FED_AT_MOST  16u
+
+/* On a socket without a connection the result of a disconnect is known at once. */
+static void begin_again(actor *self, dure_iocp_event *event)
+{
+    const uint32_t *times = self->ctx;
+    if (event->kind == DURE_IOCP_DISCONNECT && self->completed[DURE_IOCP_DISCONNECT] < *times) {
+        actor_disconnect(self);
+    }
+}
+
+static void what_is_known_at_once_completes_in_the_same_round(void)
+{
+    rig r;
+    actor a;
+    uint32_t times = FED_AT_LEAST;
+    rig_open(&r, NULL);
+    actor_init(&a, &r);
+    actor_open(&a, DURE_FAMILY_IPV4);
+    a.on_event = begin_again;
+    a.ctx = &times;
+    actor_disconnect(&a);
+    (void)dure_iocp_core_run_once(r.core, 0);
+    DURE_CHECK_EQ(a.completed[DURE_IOCP_DISCONNECT], FED_AT_LEAST);
+    DURE_CHECK_ERR(a.status[DURE_IOCP_DISCONNECT], DURE_ERR_STATE);
+    actor_fini(&a);
+    rig_close(&r);
+}
+
+static void a_core_that_feeds_itself_comes_to_look_around(void)
+{
+    rig r;
+    actor a;
+    uint32_t times = UINT32_MAX;
+    rig_open(&r, NULL);
+    actor_init(&a, &r);
+    actor_open(&a, DURE_FAMILY_IPV4);
+    a.on_event = begin_again;
+    a.ctx = &times;
+    actor_disconnect(&a);
+    (void)dure_iocp_core_run_once(r.core, 0);
+    DURE_CHECK(a.completed[DURE_IOCP_DISCONNECT] >= FED_AT_LEAST);
+    DURE_CHECK(a.completed[DURE_IOCP_DISCONNECT] <= FED_AT_MOST);
+    times = 0;
+    actor_fini(&a);
+    rig_close(&r);
+}
+
+/* ---- before the first round, and after the last ---- */
+
+#define EARLY     700u /* with what is taken back: more than the queue of a ring holds */
+#define EARLY_CUT 400u
+
+typedef struct early {
+    rig rig;
+    actor listener;
+    actor callers[EARLY];
+    uint32_t completed;
+} early;
+
+static void count_the_early(actor *self, dure_iocp_event *event)
+{
+    early *e = self->ctx;
+    DURE_CHECK(event->status == DURE_OK || event->status == DURE_ERR_CANCELLED);
+    if (++e->completed == EARLY) {
+        dure_iocp_core_stop(self->rig->core);
+    }
+}
+
+/* A service is started on one thread and its core then runs on another. */
+static void any_number_may_be_started_before_the_first_round(void)
+{
+    dure_thread *thread = NULL;
+    dure_net_address at = rig_loopback();
+    early *e = dure_mem_alloc(sizeof *e);
+    DURE_REQUIRE(e != NULL);
+    rig_open(&e->rig, NULL);
+    actor_init(&e->listener, &e->rig);
+    dure_net_address address = actor_listen(&e->listener, &at, EARLY);
+    for (size_t i = 0; i < EARLY; i++) {
+        actor_init(&e->callers[i], &e->rig);
+        e->callers[i].on_event = count_the_early;
+        e->callers[i].ctx = e;
+        actor_connect(&e->callers[i], &address);
+    }
+    for (size_t i = 0; i < EARLY_CUT; i++) {
+        dure_iocp_cancel(actor_event(&e->callers[i], DURE_IOCP_CONNECT));
+    }
+    DURE_REQUIRE_OK(dure_thread_create("core", run_core, e->rig.core, &thread));
+    dure_thread_join(thread);
+    DURE_CHECK_EQ(e->completed, EARLY);
+    for (size_t i = 0; i < EARLY; i++) {
+        DURE_CHECK_ERR(e->callers[i].status[DURE_IOCP_CONNECT],
+                       i < EARLY_CUT ? DURE_ERR_CANCELLED : DURE_OK);
+        e->callers[i].on_event = NULL;
+        actor_fini(&e->callers[i]);
+    }
+    actor_fini(&e->listener);
+    rig_close(&e->rig);
+    dure_mem_free(e);
+}
+
+static void what_is_closed_before_the_first_round_completes(void)
+{
+    rig r;
+    actor listener;
+    actor caller;
+    dure_net_address at = rig_loopback();
+    rig_open(&r, NULL);
+    actor_init(&listener, &r);
+    actor_init(&caller, &r);
+    dure_net_address address = actor_listen(&listener, &at, 1);
+    actor_accept(&listener);
+    actor_connect(&caller, &address);
+    actor_close(&listener);
+    actor_close(&caller);
+    RIG_UNTIL(&r, listener.completed[DURE_IOCP_ACCEPT] == 1);
+    RIG_UNTIL(&r, caller.completed[DURE_IOCP_CONNECT] == 1);
+    DURE_CHECK_ERR(listener.status[DURE_IOCP_ACCEPT], DURE_ERR_CANCELLED);
+    DURE_CHECK_ERR(caller.status[DURE_IOCP_CONNECT], DURE_ERR_CANCELLED);
+    actor_fini(&listener);
+    actor_fini(&caller);
+    rig_close(&r);
+}
+
+static void what_is_posted_after_the_last_round_arrives_with_the_end(void)
+{
+    rig r;
+    actor late;
+    rig_open(&r, NULL);
+    dure_iocp_core_stop(r.core);
+    dure_iocp_core_run(r.core);
+    actor_init(&late, &r);
+    dure_iocp_post(r.core, actor_event(&late, DURE_IOCP_POST));
+    dure_iocp_core_destroy(r.core);
+    dure_sim_world_destroy(r.world);
+    DURE_CHECK_EQ(late.completed[DURE_IOCP_POST], 1);
+    dure_iocp_object_release(&late.object);
+    DURE_CHECK(late.was_destroyed);
+}
+
 /* ---- holds ---- */
 
 static void a_pending_operation_holds_its_owner(void)
@@ -514,4 +658,10 @@ DURE_SUITE(contract_core, DURE_TEST(timers_come_in_order_and_never_early),
            DURE_TEST(what_is_deferred_runs_once_after_the_dispatch),
            DURE_TEST(stop_under_load_returns_with_an_empty_ledger),
            DURE_TEST(stop_with_everything_pending_completes_each_once),
-           DURE_TEST(stop_wakes_an_idle_core), DURE_TEST(a_pending_operation_holds_its_owner));
+           DURE_TEST(stop_wakes_an_idle_core),
+           DURE_TEST(what_is_known_at_once_completes_in_the_same_round),
+           DURE_TEST(a_core_that_feeds_itself_comes_to_look_around),
+           DURE_TEST(any_number_may_be_started_before_the_first_round),
+           DURE_TEST(what_is_closed_before_the_first_round_completes),
+           DURE_TEST(what_is_posted_after_the_last_round_arrives_with_the_end),
+           DURE_TEST(a_pending_operation_holds_its_owner));

@@ -44,6 +44,39 @@ static void the_limit_of_a_core_ends_accepting_until_there_is_room(void)
     rig_close(&r);
 }
 
+/* At the limit all is as always; past it there is nothing; and so again, however often. */
+static void full_then_room_again(void)
+{
+    rig r;
+    actor listener;
+    actor client;
+    actor server;
+    dure_iocp_socket *beyond = NULL;
+    dure_net_address at = rig_loopback();
+    dure_iocp_core_config config;
+    rig_config(&config);
+    config.sockets_max = 3;
+    rig_open(&r, &config);
+    actor_init(&listener, &r);
+    dure_net_address address = actor_listen(&listener, &at, 16);
+    actor_accept(&listener);
+    for (uint32_t i = 0; i < 3; i++) {
+        actor_init(&client, &r);
+        actor_init(&server, &r);
+        listener.accept_into = &server;
+        actor_connect(&client, &address);
+        RIG_UNTIL(&r, server.socket != NULL && client.completed[DURE_IOCP_CONNECT] == 1);
+        DURE_CHECK_OK(client.status[DURE_IOCP_CONNECT]);
+        DURE_CHECK_ERR(dure_iocp_socket_open(r.core, DURE_FAMILY_IPV4, &beyond),
+                       DURE_ERR_TOO_MANY_FILES);
+        actor_fini(&server);
+        actor_fini(&client);
+    }
+    DURE_CHECK_EQ(listener.completed[DURE_IOCP_ACCEPT], 0);
+    actor_fini(&listener);
+    rig_close(&r);
+}
+
 /* One try of a small life with the n-th allocation failing; false when none failed any more. */
 static bool try_with_failure(size_t nth)
 {
@@ -111,4 +144,5 @@ static void whatever_allocation_fails_nothing_is_left_behind(void)
 }
 
 DURE_SUITE(contract_limits, DURE_TEST(the_limit_of_a_core_ends_accepting_until_there_is_room),
+           DURE_TEST(full_then_room_again),
            DURE_TEST(whatever_allocation_fails_nothing_is_left_behind));
