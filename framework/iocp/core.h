@@ -207,11 +207,10 @@ DURE_CHECKED dure_err dure_iocp_pre_recv(dure_iocp_socket *socket, dure_iocp_eve
 
 /*
  * Receives until the end. Each completion with OK and more lends data[0..bytes), bytes > 0.
- * After dure_iocp_cancel at most one more buffer is lent; what else has come stays in the system and
- * holds the sender back.
- * Ends with: PEER_CLOSED (FIN), RESET, TIMED_OUT, CANCELLED, NO_BUFFERS (win32, where the system is
- *            short of them: start it again), SYSTEM.
- * Fails: STATE while a receive is active on the socket, or without a connection.
+ * After dure_iocp_cancel at most one more buffer is lent; what else has come stays in the system
+ * and holds the sender back. Ends with: PEER_CLOSED (FIN), RESET, TIMED_OUT, CANCELLED, NO_BUFFERS
+ * (win32, where the system is short of them: start it again), SYSTEM. Fails: STATE while a receive
+ * is active on the socket, or without a connection.
  */
 DURE_CHECKED dure_err dure_iocp_recv(dure_iocp_socket *socket, dure_iocp_event *event);
 
@@ -257,7 +256,8 @@ void dure_iocp_post(dure_iocp_core *core, dure_iocp_event *event);
 /*
  * Runs fn(job_ctx) on a job thread and completes here with OK; CANCELLED when it had not begun.
  * Jobs begin in the order of their start.
- * Fails: STATE, NO_MEMORY.
+ * Fails: STATE. NO_MEMORY, SYSTEM where the core has no job thread yet and none can be started;
+ *        after its first job, a core takes every other.
  */
 DURE_CHECKED dure_err dure_iocp_job(dure_iocp_core *core, dure_iocp_event *event,
                                     dure_iocp_job_fn fn, void *job_ctx);

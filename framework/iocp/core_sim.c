@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The sim back end. What is on its way through the network, and each job, is an item in the world's
- * heap, ordered by time and then by number. An item that arrives changes a socket and makes it hot;
- * its core delivers from there in its next round, as a real back end would.
+ * The sim back end. What is on its way through the network is an item in the world's heap, ordered
+ * by time and then by number. An item that arrives changes a socket and makes it hot; its core
+ * delivers from there in its next round, as a real back end would. Jobs stand in a line of their
+ * own: they all take the same time, and one that a real core would run must not fail for memory.
  *
  * What must survive a change: nothing here may depend on addresses in memory, on hash order or on
  * the system, or the same seed stops giving the same run. Items name sockets by generation-checked
@@ -36,8 +37,7 @@ typedef enum sim_item_kind {
     SIM_DATA,
     SIM_WINDOW, /* the reader has read: bytes of the window are free again */
     SIM_FIN,
-    SIM_RESET,
-    SIM_JOB
+    SIM_RESET
 } sim_item_kind;
 
 typedef struct sim_item {
@@ -48,7 +48,6 @@ typedef struct sim_item {
     uint64_t to;
     uint64_t begun_ns; /* SIM_CONNECT: when it was first tried */
     dure_err status;
-    dure_iocp_event *job;
     dure_list node; /* in an inbox */
     size_t at;      /* SIM_DATA: read so far */
     size_t bytes;
@@ -61,6 +60,7 @@ typedef struct sim_core {
     dure_list hot;
     dure_list deferred;
     uint8_t *buffer;
+    void *job_thread; /* what the first job takes, as a thread on a real core does */
     dure_rng entropy; /* the world's seed decides what nobody can guess */
 } sim_core;
 
@@ -100,6 +100,7 @@ struct dure_sim_world {
     dure_idtable sockets;
     uint32_t socket_count;
     uint32_t next_port;
+    dure_list jobs; /* events by their _node; _due_ns and _sequence as those of an item */
     sim_item **items;
     size_t item_count;
     size_t item_capacity;
@@ -233,6 +234,7 @@ dure_err dure_sim_world_create(const dure_sim_config *config, dure_sim_world **o
     world->now_ns = 1000u * (uint64_t)NS_PER_MS; /* as on a machine that has been up for a while */
     dure_rng_init(&world->rng, config->seed);
     dure_idtable_init(&world->sockets, SOCKETS_MAX);
+    dure_list_init(&world->jobs);
     *out_world = world;
     return DURE_OK;
 }
@@ -243,8 +245,8 @@ void dure_sim_world_destroy(dure_sim_world *world)
         return;
     }
     DURE_ASSERT(world->core_count == 0);
+    DURE_ASSERT(dure_list_is_empty(&world->jobs));
     for (size_t i = 0; i < world->item_count; i++) {
-        DURE_ASSERT(world->items[i]->kind != SIM_JOB);
         dure_mem_free(world->items[i]);
     }
     dure_mem_free(world->items);
@@ -363,6 +365,7 @@ static void sim_destroy(dure_iocp_core *base)
         world->cores[index] = world->cores[index + 1];
     }
     dure_mem_free(core->buffer);
+    dure_mem_free(core->job_thread);
     dure_mem_free(core);
 }
 
@@ -957,33 +960,42 @@ static void sim_advance(dure_iocp_core *base)
 static dure_err sim_job(dure_iocp_core *base, dure_iocp_event *event)
 {
     sim_core *core = core_of(base);
-    sim_item *item = item_new(core->world, SIM_JOB, 0);
-    if (item == NULL) {
+    dure_sim_world *world = core->world;
+    if (core->job_thread == NULL) {
+        core->job_thread = dure_mem_alloc(1);
+    }
+    if (core->job_thread == NULL) {
         return DURE_ERR_NO_MEMORY;
     }
-    item->job = event;
-    item_push(core->world, item, JOB_NS);
+    event->_due_ns = world->now_ns + JOB_NS;
+    event->_sequence = world->next_number++;
+    dure_list_push_back(&world->jobs, &event->_node);
     return DURE_OK;
 }
 
-/* The item stays on its way and finds no job; it is found by looking, cancelling being rare. */
+/* A job that is done is not one of the world's any more, but ready. */
 static bool sim_job_cancel(dure_iocp_core *base, dure_iocp_event *event)
 {
-    dure_sim_world *world = core_of(base)->world;
-    for (size_t i = 0; i < world->item_count; i++) {
-        if (world->items[i]->kind == SIM_JOB && world->items[i]->job == event) {
-            world->items[i]->kind = SIM_WINDOW;
-            world->items[i]->job = NULL;
+    const dure_sim_world *world = core_of(base)->world;
+    for (const dure_list *at = world->jobs.next; at != &world->jobs; at = at->next) {
+        if (at == &event->_node) {
+            dure_list_remove(&event->_node);
             return true;
         }
     }
     return false;
 }
 
-static void arrive_job(sim_item *item)
+static dure_iocp_event *first_job(const dure_sim_world *world)
 {
-    dure_iocp_event *event = item->job;
-    dure_mem_free(item);
+    return dure_list_is_empty(&world->jobs)
+               ? NULL
+               : DURE_CONTAINER_OF(world->jobs.next, dure_iocp_event, _node);
+}
+
+static void arrive_job(dure_iocp_event *event)
+{
+    dure_list_remove(&event->_node);
     event->_job_fn(event->_job_ctx);
     dure_iocp_ready(event, DURE_OK, 0);
 }
@@ -1024,13 +1036,30 @@ static void arrive_at_socket(dure_sim_world *world, sim_item *item)
     dure_mem_free(item);
 }
 
+/* When the next item or job arrives; UINT64_MAX when none is on its way. */
+static uint64_t next_arrival_ns(const dure_sim_world *world)
+{
+    const dure_iocp_event *job = first_job(world);
+    uint64_t item_ns = world->item_count > 0 ? world->items[0]->due_ns : UINT64_MAX;
+    return job != NULL && job->_due_ns < item_ns ? job->_due_ns : item_ns;
+}
+
+static bool job_is_before(const dure_iocp_event *job, const sim_item *item)
+{
+    return job->_due_ns != item->due_ns ? job->_due_ns < item->due_ns
+                                        : job->_sequence < item->number;
+}
+
 static void arrive_first(dure_sim_world *world)
 {
+    dure_iocp_event *job = first_job(world);
+    if (job != NULL && (world->item_count == 0 || job_is_before(job, world->items[0]))) {
+        arrive_job(job);
+        return;
+    }
     sim_item *item = item_pop(world);
     if (item->kind == SIM_CONNECT) {
         arrive_connect(world, item);
-    } else if (item->kind == SIM_JOB) {
-        arrive_job(item);
     } else {
         arrive_at_socket(world, item);
     }
@@ -1056,7 +1085,7 @@ static bool step_core(dure_sim_world *world)
 /* When the next thing happens; UINT64_MAX when nothing does. */
 static uint64_t world_next_ns(const dure_sim_world *world)
 {
-    uint64_t next_ns = world->item_count > 0 ? world->items[0]->due_ns : UINT64_MAX;
+    uint64_t next_ns = next_arrival_ns(world);
     for (uint32_t i = 0; i < world->core_count; i++) {
         uint64_t timer_ns = dure_timer_heap_next_ns(&world->cores[i]->base.timers);
         next_ns = timer_ns < next_ns ? timer_ns : next_ns;
@@ -1067,7 +1096,7 @@ static uint64_t world_next_ns(const dure_sim_world *world)
 /* A step that does not move the clock past limit_ns; false when there is none. */
 static bool step_until(dure_sim_world *world, uint64_t limit_ns)
 {
-    if (world->item_count > 0 && world->items[0]->due_ns <= world->now_ns) {
+    if (next_arrival_ns(world) <= world->now_ns) {
         arrive_first(world);
         return true;
     }

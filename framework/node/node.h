@@ -101,7 +101,7 @@ DURE_CHECKED dure_err dure_node_after(dure_node *node, uint32_t ms,
 /*
  * work(ctx) on a job thread, then done(node, ctx) on this worker, always, also while stopping. One
  * job of a node runs at a time, in the order of the calls. Holds the stop meanwhile. Fails:
- * NO_MEMORY.
+ * NO_MEMORY, SYSTEM (no thread for the node's first job): neither work nor done will run.
  */
 DURE_CHECKED dure_err dure_node_job(dure_node *node, void (*work)(void *ctx),
                                     void (*done)(dure_node *node, void *ctx), void *ctx);

@@ -35,20 +35,15 @@ static void job_run(void *ctx)
     job->work(job->ctx);
 }
 
-static void node_next_job(dure_node *node)
+/* Begins the first job in line, if none is running. Fails: as dure_iocp_job, with the first ever.
+ */
+static dure_err node_next_job(dure_node *node)
 {
     if (dure_list_is_empty(&node->jobs) || dure_iocp_event_is_active(&node->job)) {
-        return;
+        return DURE_OK;
     }
     node_job *job = DURE_CONTAINER_OF(node->jobs.next, node_job, in_line);
-    dure_err err = dure_iocp_job(node->object.core, &node->job, job_run, job);
-    if (err != DURE_OK) {
-        /* A job that was promised to be done cannot be given back: the node is of no use without.
-         */
-        dure_log_write(node->config.log, DURE_LOG_ERROR, "node", "JOB_REFUSED", "cause=%s",
-                       dure_err_name(err));
-        DURE_UNREACHABLE();
-    }
+    return dure_iocp_job(node->object.core, &node->job, job_run, job);
 }
 
 static void node_on_job(dure_node *node)
@@ -58,7 +53,8 @@ static void node_on_job(dure_node *node)
     node_job *job = DURE_CONTAINER_OF(first, node_job, in_line);
     job->done(node, job->ctx);
     dure_mem_free(job);
-    node_next_job(node);
+    dure_err err = node_next_job(node);
+    DURE_ASSERT(err == DURE_OK); /* the core has a job thread, so it takes every job */
 }
 
 dure_err dure_node_job(dure_node *node, void (*work)(void *ctx),
@@ -73,8 +69,13 @@ dure_err dure_node_job(dure_node *node, void (*work)(void *ctx),
     job->ctx = ctx;
     dure_list_init(&job->in_line);
     dure_list_push_back(&node->jobs, &job->in_line);
-    node_next_job(node);
-    return DURE_OK;
+    dure_err err = node_next_job(node);
+    if (err != DURE_OK) {
+        DURE_ASSERT(node->jobs.next == &job->in_line); /* no job has run, so none is in line */
+        dure_list_remove(&job->in_line);
+        dure_mem_free(job);
+    }
+    return err;
 }
 
 bool node_work_dispatch(dure_node *node, dure_iocp_event *event)

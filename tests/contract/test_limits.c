@@ -143,6 +143,43 @@ static void whatever_allocation_fails_nothing_is_left_behind(void)
     DURE_CHECK(nth < 200);
 }
 
+static void count_the_job(void *ctx)
+{
+    (*(uint32_t *)ctx)++;
+}
+
+/* Only the first job of a core may be refused: for want of what runs it. */
+static void a_refused_job_has_not_begun_and_the_next_is_taken(void)
+{
+    rig r;
+    actor a;
+    uint32_t ran = 0;
+    size_t nth = 0;
+    dure_err err = DURE_ERR_NO_MEMORY;
+    rig_open(&r, NULL);
+    actor_init(&a, &r);
+    dure_iocp_event *event = actor_event(&a, DURE_IOCP_JOB);
+    while (err == DURE_ERR_NO_MEMORY) {
+        dure_mem_fail_nth(++nth);
+        err = dure_iocp_job(r.core, event, count_the_job, &ran);
+        dure_mem_fail_nth(0);
+    }
+    DURE_CHECK_OK(err);
+    DURE_CHECK(nth > 1);
+    for (uint32_t i = 1; i <= 3; i++) {
+        RIG_UNTIL(&r, a.completed[DURE_IOCP_JOB] == i);
+        DURE_CHECK_EQ(ran, i);
+        dure_mem_fail_nth(1);
+        DURE_CHECK_OK(dure_iocp_job(r.core, event, count_the_job, &ran));
+        dure_mem_fail_nth(0);
+    }
+    RIG_UNTIL(&r, a.completed[DURE_IOCP_JOB] == 4);
+    DURE_CHECK_EQ(ran, 4);
+    actor_fini(&a);
+    rig_close(&r);
+}
+
 DURE_SUITE(contract_limits, DURE_TEST(the_limit_of_a_core_ends_accepting_until_there_is_room),
            DURE_TEST(full_then_room_again),
+           DURE_TEST(a_refused_job_has_not_begun_and_the_next_is_taken),
            DURE_TEST(whatever_allocation_fails_nothing_is_left_behind));

@@ -5,6 +5,7 @@
  */
 #include "sim_node.h"
 
+#include "base/mem.h"
 #include "net/address.h"
 
 static void a_node_starts_ticks_and_stops(void)
@@ -306,6 +307,43 @@ static void jobs_are_done_in_line_also_while_stopping(void)
     sim_node_close(&sim);
 }
 
+/* The failure of the first allocations of a node's first job; how many there are. */
+static size_t refuse_first_jobs(sim_node *sim)
+{
+    size_t nth = 0;
+    dure_err err = DURE_ERR_NO_MEMORY;
+    while (err == DURE_ERR_NO_MEMORY) {
+        dure_mem_fail_nth(++nth);
+        err = dure_node_job(sim->node, work_job, finish_job, sim->role);
+        dure_mem_fail_nth(0);
+        sim_node_run(sim, 10);
+    }
+    DURE_CHECK_OK(err);
+    return nth - 1;
+}
+
+static void a_job_that_cannot_begin_is_given_back(void)
+{
+    sim_node sim;
+    sim_node_open(&sim, NULL);
+    DURE_CHECK_EQ(refuse_first_jobs(&sim), 2); /* its own memory, the core's job thread */
+    DURE_CHECK_EQ(sim.role->jobs_done, 1);
+    /* From now on nothing but its own memory is needed: all in line are done, whatever fails. */
+    for (int i = 0; i < 3; i++) {
+        DURE_CHECK_OK(dure_node_job(sim.node, work_job, finish_job, sim.role));
+    }
+    for (size_t i = 0; i < 3; i++) {
+        dure_mem_fail_nth(1);
+        sim_node_run(&sim, 10);
+    }
+    dure_mem_fail_nth(0);
+    DURE_CHECK_EQ(sim.role->jobs_done, 4);
+    dure_node_stop(sim.node);
+    sim_node_run(&sim, 1000);
+    DURE_CHECK(sim.is_ended);
+    sim_node_close(&sim);
+}
+
 DURE_SUITE(node_life, DURE_TEST(a_node_starts_ticks_and_stops),
            DURE_TEST(clients_are_told_that_it_stops),
            DURE_TEST(clients_are_told_one_after_the_other),
@@ -315,4 +353,5 @@ DURE_SUITE(node_life, DURE_TEST(a_node_starts_ticks_and_stops),
            DURE_TEST(a_failure_ends_with_one), DURE_TEST(a_role_may_refuse_to_start),
            DURE_TEST(a_taken_port_is_named), DURE_TEST(only_a_configured_node_is_made),
            DURE_TEST(a_delay_comes_once_unless_the_node_ends),
-           DURE_TEST(jobs_are_done_in_line_also_while_stopping));
+           DURE_TEST(jobs_are_done_in_line_also_while_stopping),
+           DURE_TEST(a_job_that_cannot_begin_is_given_back));
