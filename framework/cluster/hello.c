@@ -18,18 +18,24 @@
 
 #define LABEL_CHALLENGE "dure link challenge 1"
 #define LABEL_PROOF     "dure link proof 1"
+#define LABEL_BYTES_MAX 32
 
 /* A mac as the last object of a frame: bin 8 head and 32 bytes. */
 #define MAC_OBJECT_BYTES (2 + DURE_HELLO_MAC_BYTES)
 
-#define TRANSCRIPT_MAX (2 * DURE_WIRE_LINK_STRANGER_MAX)
+#define TRANSCRIPT_MAX (3 * DURE_WIRE_LINK_STRANGER_MAX)
+
+/* Who somebody says it is. */
+typedef struct identity {
+    dure_str cluster;
+    dure_str node_id;
+    dure_str role;
+} identity;
 
 typedef struct hello_body {
     uint32_t protocol_min;
     uint32_t protocol_max;
-    dure_str cluster;
-    dure_str node_id;
-    dure_str role;
+    identity who; /* empty from a node that has a secret */
     uint64_t incarnation;
     uint64_t schema_hash;
     dure_slice nonce;
@@ -44,11 +50,15 @@ typedef struct welcome_body {
 } welcome_body;
 
 typedef struct challenge_body {
-    dure_str node_id;
     uint64_t incarnation;
     dure_slice nonce;
     dure_slice mac;
 } challenge_body;
+
+typedef struct proof_body {
+    identity who;
+    dure_slice mac;
+} proof_body;
 
 /* The steps that are allowed; ENDED may follow each but itself. */
 static bool step_is_allowed(dure_hello_state from, dure_hello_state to)
@@ -160,6 +170,14 @@ dure_err dure_hello_write_goaway(dure_buf *out, dure_err cause, const char *text
     return frame_close(out, &packer, start);
 }
 
+/* Cluster, node and role: to those only who know the secret, where there is one. */
+static void pack_identity(dure_packer *packer, const dure_hello_self *self, bool is_told)
+{
+    dure_packer_cstr(packer, is_told ? dure_registry_cluster(self->registry) : "");
+    dure_packer_cstr(packer, is_told ? self->node->id : "");
+    dure_packer_cstr(packer, is_told ? self->node->role : "");
+}
+
 static dure_err write_hello(const dure_hello *hello, dure_buf *out)
 {
     const dure_hello_self *self = hello->self;
@@ -173,9 +191,7 @@ static dure_err write_hello(const dure_hello *hello, dure_buf *out)
     dure_packer_array(&packer, 8);
     dure_packer_u64(&packer, self->protocol_min);
     dure_packer_u64(&packer, self->protocol_max);
-    dure_packer_cstr(&packer, dure_registry_cluster(self->registry));
-    dure_packer_cstr(&packer, self->node->id);
-    dure_packer_cstr(&packer, self->node->role);
+    pack_identity(&packer, self, self->secret_count == 0);
     dure_packer_u64(&packer, self->incarnation);
     dure_packer_u64(&packer, self->schema_hash);
     dure_packer_bin(&packer, nonce);
@@ -197,26 +213,40 @@ static dure_err write_welcome(const dure_hello *hello, dure_buf *out)
     dure_packer_cstr(&packer, self->node->role);
     dure_packer_u64(&packer, self->incarnation);
     dure_packer_u64(&packer, self->schema_hash);
-    dure_packer_map(&packer, 1);
-    dure_packer_cstr(&packer, "frame_bytes");
-    dure_packer_u64(&packer, DURE_WIRE_LINK_FRAME_MAX);
+    dure_packer_map(&packer, 0); /* limits: what a later protocol agrees on */
     return frame_close(out, &packer, start);
 }
 
 /* ---- macs ---- */
 
-static dure_err mac_of(const char *secret, const char *label, const dure_buf *transcript,
+/* The node that was dialled. It is under the macs without being sent, so that nobody can pass a
+ * handshake on to another node of the cluster. */
+static const char *listener_id(const dure_hello *hello)
+{
+    return hello->is_dialer ? hello->peer->id : hello->self->node->id;
+}
+
+static size_t put_text(uint8_t *out, const char *text)
+{
+    const size_t len = strlen(text) + 1;
+    memcpy(out, text, len);
+    return len;
+}
+
+static dure_err mac_of(const dure_hello *hello, const char *secret, const char *label,
                        uint8_t out_mac[DURE_HELLO_MAC_BYTES])
 {
-    uint8_t message[TRANSCRIPT_MAX + 32];
-    const size_t label_len = strlen(label) + 1;
+    uint8_t message[LABEL_BYTES_MAX + DURE_NODE_ID_MAX + 1 + TRANSCRIPT_MAX];
+    const dure_buf *transcript = &hello->_transcript;
     unsigned mac_len = 0;
-    DURE_ASSERT(label_len <= 32);
+    DURE_ASSERT(strlen(label) < LABEL_BYTES_MAX);
+    DURE_ASSERT(strlen(listener_id(hello)) <= DURE_NODE_ID_MAX);
     DURE_ASSERT(transcript->len <= TRANSCRIPT_MAX);
-    memcpy(message, label, label_len);
-    memcpy(message + label_len, transcript->data, transcript->len);
-    if (HMAC(EVP_sha256(), secret, (int)strlen(secret), message, label_len + transcript->len,
-             out_mac, &mac_len) == NULL ||
+    size_t len = put_text(message, label);
+    len += put_text(message + len, listener_id(hello));
+    memcpy(message + len, transcript->data, transcript->len);
+    len += transcript->len;
+    if (HMAC(EVP_sha256(), secret, (int)strlen(secret), message, len, out_mac, &mac_len) == NULL ||
         mac_len != DURE_HELLO_MAC_BYTES) {
         return DURE_ERR_INTERNAL;
     }
@@ -227,10 +257,11 @@ static dure_err mac_of(const char *secret, const char *label, const dure_buf *tr
 static dure_err secret_of_mac(const dure_hello *hello, const char *label, dure_slice mac,
                               const char **out_secret)
 {
+    DURE_ASSERT(mac.len == DURE_HELLO_MAC_BYTES);
     *out_secret = NULL;
     for (size_t i = 0; i < hello->self->secret_count; i++) {
         uint8_t expected[DURE_HELLO_MAC_BYTES];
-        const dure_err err = mac_of(hello->self->secrets[i], label, &hello->_transcript, expected);
+        const dure_err err = mac_of(hello, hello->self->secrets[i], label, expected);
         if (err != DURE_OK) {
             return err;
         }
@@ -241,52 +272,61 @@ static dure_err secret_of_mac(const dure_hello *hello, const char *label, dure_s
     return DURE_OK;
 }
 
-static dure_err write_challenge(dure_hello *hello, dure_buf *out)
+/* Closes a frame whose last object is its mac, which stands for all that was said before it. */
+static dure_err close_with_mac(dure_hello *hello, dure_buf *out, dure_packer *packer, size_t start,
+                               const char *secret, const char *label)
 {
     static const uint8_t no_mac[DURE_HELLO_MAC_BYTES];
-    const dure_slice nonce = {hello->_nonce, DURE_HELLO_NONCE_BYTES};
-    const dure_slice mac_room = {no_mac, DURE_HELLO_MAC_BYTES};
-    size_t start = 0;
-    dure_err err = frame_open(out, DURE_FRAME_CHALLENGE, &start);
+    dure_packer_bin(packer, (dure_slice){no_mac, DURE_HELLO_MAC_BYTES});
+    dure_err err = frame_close(out, packer, start);
     if (err != DURE_OK) {
         return err;
     }
-    dure_packer packer = dure_packer_of(out);
-    dure_packer_array(&packer, 4);
-    dure_packer_cstr(&packer, hello->self->node->id);
-    dure_packer_u64(&packer, hello->self->incarnation);
-    dure_packer_bin(&packer, nonce);
-    dure_packer_bin(&packer, mac_room);
-    err = frame_close(out, &packer, start);
-    if (err != DURE_OK) {
-        return err;
-    }
+    DURE_ASSERT(out->len - start > MAC_OBJECT_BYTES);
     err = dure_buf_append(&hello->_transcript, out->data + start,
                           out->len - start - MAC_OBJECT_BYTES);
     if (err != DURE_OK) {
         return err;
     }
-    return mac_of(hello->self->secrets[0], LABEL_CHALLENGE, &hello->_transcript,
-                  out->data + out->len - DURE_HELLO_MAC_BYTES);
+    return mac_of(hello, secret, label, out->data + out->len - DURE_HELLO_MAC_BYTES);
 }
 
-static dure_err write_proof(const dure_hello *hello, dure_buf *out)
+static dure_err write_challenge(dure_hello *hello, dure_buf *out)
 {
-    uint8_t mac[DURE_HELLO_MAC_BYTES];
-    dure_err err = mac_of(hello->_secret, LABEL_PROOF, &hello->_transcript, mac);
-    if (err != DURE_OK) {
-        return err;
-    }
     size_t start = 0;
-    err = frame_open(out, DURE_FRAME_PROOF, &start);
+    const dure_err err = frame_open(out, DURE_FRAME_CHALLENGE, &start);
     if (err != DURE_OK) {
         return err;
     }
-    const dure_slice mac_bytes = {mac, sizeof mac};
     dure_packer packer = dure_packer_of(out);
-    dure_packer_array(&packer, 1);
-    dure_packer_bin(&packer, mac_bytes);
-    return frame_close(out, &packer, start);
+    dure_packer_array(&packer, 3);
+    dure_packer_u64(&packer, hello->self->incarnation);
+    dure_packer_bin(&packer, (dure_slice){hello->_nonce, DURE_HELLO_NONCE_BYTES});
+    return close_with_mac(hello, out, &packer, start, hello->self->secrets[0], LABEL_CHALLENGE);
+}
+
+static dure_err write_proof(dure_hello *hello, dure_buf *out)
+{
+    size_t start = 0;
+    DURE_ASSERT(hello->is_proven);
+    DURE_ASSERT(hello->_secret != NULL);
+    const dure_err err = frame_open(out, DURE_FRAME_PROOF, &start);
+    if (err != DURE_OK) {
+        return err;
+    }
+    dure_packer packer = dure_packer_of(out);
+    dure_packer_array(&packer, 4);
+    pack_identity(&packer, hello->self, true);
+    return close_with_mac(hello, out, &packer, start, hello->_secret, LABEL_PROOF);
+}
+
+/* What a frame with a mac says, up to the mac, and whose secret the mac was made with. */
+static dure_err check_mac(dure_hello *hello, dure_slice raw, const char *label, dure_slice mac,
+                          const char **out_secret)
+{
+    DURE_ASSERT(raw.len > MAC_OBJECT_BYTES);
+    const dure_err err = dure_buf_append(&hello->_transcript, raw.data, raw.len - MAC_OBJECT_BYTES);
+    return err != DURE_OK ? err : secret_of_mac(hello, label, mac, out_secret);
 }
 
 /* ---- reading: false where a body has not the shape of its page ---- */
@@ -302,14 +342,26 @@ static bool read_bin32(dure_cursor *cursor, dure_slice *out_bytes)
     return dure_cursor_bin(cursor, out_bytes) == DURE_OK && out_bytes->len == 32;
 }
 
+/* Exactly so many: what followed the mac would not be under it. */
+static bool read_array_of(dure_cursor *cursor, uint32_t exactly)
+{
+    uint32_t count = 0;
+    return dure_cursor_array(cursor, &count) == DURE_OK && count == exactly;
+}
+
+static bool read_identity(dure_cursor *cursor, identity *out)
+{
+    return dure_cursor_str(cursor, &out->cluster) == DURE_OK &&
+           dure_cursor_str(cursor, &out->node_id) == DURE_OK &&
+           dure_cursor_str(cursor, &out->role) == DURE_OK;
+}
+
 static bool read_hello(dure_slice body, hello_body *out)
 {
     dure_cursor cursor = dure_cursor_of(body.data, body.len);
     return read_array(&cursor, 8) && dure_cursor_u32(&cursor, &out->protocol_min) == DURE_OK &&
            dure_cursor_u32(&cursor, &out->protocol_max) == DURE_OK &&
-           dure_cursor_str(&cursor, &out->cluster) == DURE_OK &&
-           dure_cursor_str(&cursor, &out->node_id) == DURE_OK &&
-           dure_cursor_str(&cursor, &out->role) == DURE_OK &&
+           read_identity(&cursor, &out->who) &&
            dure_cursor_u64(&cursor, &out->incarnation) == DURE_OK &&
            dure_cursor_u64(&cursor, &out->schema_hash) == DURE_OK &&
            read_bin32(&cursor, &out->nonce);
@@ -329,13 +381,16 @@ static bool read_welcome(dure_slice body, welcome_body *out)
 
 static bool read_challenge(dure_slice body, challenge_body *out)
 {
-    uint32_t count = 0;
     dure_cursor cursor = dure_cursor_of(body.data, body.len);
-    /* Exactly four: what follows the mac would not be under it. */
-    return dure_cursor_array(&cursor, &count) == DURE_OK && count == 4 &&
-           dure_cursor_str(&cursor, &out->node_id) == DURE_OK &&
-           dure_cursor_u64(&cursor, &out->incarnation) == DURE_OK &&
+    return read_array_of(&cursor, 3) && dure_cursor_u64(&cursor, &out->incarnation) == DURE_OK &&
            read_bin32(&cursor, &out->nonce) && read_bin32(&cursor, &out->mac);
+}
+
+static bool read_proof(dure_slice body, proof_body *out)
+{
+    dure_cursor cursor = dure_cursor_of(body.data, body.len);
+    return read_array_of(&cursor, 4) && read_identity(&cursor, &out->who) &&
+           read_bin32(&cursor, &out->mac);
 }
 
 dure_err dure_hello_read_refused(dure_slice body, dure_err *out_cause, dure_str *out_text)
@@ -374,20 +429,41 @@ static dure_err refuse_frame(dure_hello *hello, const dure_frame *frame, dure_bu
     return dure_hello_refuse(hello, DURE_ERR_PROTOCOL, text, out);
 }
 
+/*
+ * A cause is a reason to act (to stop, to wait long before the next dial) for the dialler only, and
+ * with a secret only once the other one has shown that it knows it: until then anybody may sit at
+ * the address that was dialled. Before that the words are kept for the log and for nothing else.
+ */
 static dure_err on_refused(dure_hello *hello, const dure_frame *frame, dure_buf *out)
 {
+    dure_err cause = DURE_ERR_PROTOCOL;
     dure_str text = {NULL, 0};
-    if (dure_hello_read_refused(frame->body, &hello->cause, &text) != DURE_OK) {
-        return refuse_frame(hello, frame, out);
+    if (hello->state == DURE_HELLO_WAIT_HELLO ||
+        dure_hello_read_refused(frame->body, &cause, &text) != DURE_OK) {
+        return refuse_frame(hello, frame, out); /* nobody refuses before anything was said */
     }
     hello->is_refused_by_peer = true;
-    (void)snprintf(hello->text, sizeof hello->text, "%.*s", DURE_STR_ARG(text));
+    if (hello->is_dialer && !hello->is_proven) {
+        hello->cause = DURE_ERR_REFUSED;
+        (void)snprintf(hello->text, sizeof hello->text, "unproven %s: %.*s", dure_err_name(cause),
+                       DURE_STR_ARG(text));
+    } else {
+        hello->cause = cause;
+        (void)snprintf(hello->text, sizeof hello->text, "%.*s", DURE_STR_ARG(text));
+    }
     hello_set_state(hello, DURE_HELLO_ENDED);
     return DURE_OK;
 }
 
+bool dure_hello_is_duplicate(const dure_hello *hello)
+{
+    return hello->state == DURE_HELLO_ENDED && hello->is_dialer && hello->is_proven &&
+           hello->is_refused_by_peer && hello->cause == DURE_ERR_DUPLICATE_ID;
+}
+
 dure_err dure_hello_start(dure_hello *hello, dure_buf *out)
 {
+    hello->is_proven = hello->self->secret_count == 0;
     if (!hello->is_dialer) {
         hello_set_state(hello, DURE_HELLO_WAIT_HELLO);
         return DURE_OK;
@@ -421,36 +497,61 @@ static const dure_registry_node *find_claimed(const dure_hello *hello, dure_str 
     return node != NULL && dure_str_equal(role, dure_str_of(node->role)) ? node : NULL;
 }
 
-/* What is wrong with a hello, and OK when nothing is. */
-static dure_err judge_hello(dure_hello *hello, const hello_body *body, char *text, size_t size)
+/* What is wrong with the protocols of a hello, and OK when nothing is. */
+static dure_err judge_protocol(dure_hello *hello, const hello_body *body, char *text, size_t size)
 {
     const dure_hello_self *self = hello->self;
     const uint32_t top =
         body->protocol_max < self->protocol_max ? body->protocol_max : self->protocol_max;
-    const char *cluster = dure_registry_cluster(self->registry);
     if (top < body->protocol_min || top < self->protocol_min) {
         (void)snprintf(text, size, "it speaks protocol %u to %u, this node %u to %u",
                        body->protocol_min, body->protocol_max, self->protocol_min,
                        self->protocol_max);
         return DURE_ERR_WRONG_VERSION;
     }
-    if (!dure_str_equal(body->cluster, dure_str_of(cluster))) {
+    hello->protocol = top;
+    return DURE_OK;
+}
+
+/* What is wrong with who it says it is. The texts name this cluster and its nodes, so that they are
+ * for those only who know the secret, where there is one. */
+static dure_err judge_identity(dure_hello *hello, const identity *who, char *text, size_t size)
+{
+    const dure_hello_self *self = hello->self;
+    const char *cluster = dure_registry_cluster(self->registry);
+    DURE_ASSERT(hello->is_proven);
+    if (who->cluster.len == 0) {
+        (void)snprintf(text, size, "it has a cluster secret and this node has none");
+        return DURE_ERR_WRONG_PROOF;
+    }
+    if (!dure_str_equal(who->cluster, dure_str_of(cluster))) {
         (void)snprintf(text, size, "this is cluster %s", cluster);
         return DURE_ERR_WRONG_CLUSTER;
     }
-    const dure_registry_node *peer = find_claimed(hello, body->node_id, body->role);
+    const dure_registry_node *peer = find_claimed(hello, who->node_id, who->role);
     if (peer == NULL) {
         (void)snprintf(text, size, "no node of this id and role is configured here");
         return DURE_ERR_WRONG_NODE;
     }
     if (strcmp(peer->id, self->node->id) == 0) {
         (void)snprintf(text, size, "this node itself is %s", self->node->id);
-        return body->incarnation == self->incarnation ? DURE_ERR_WRONG_NODE : DURE_ERR_DUPLICATE_ID;
+        return hello->peer_incarnation == self->incarnation ? DURE_ERR_WRONG_NODE
+                                                            : DURE_ERR_DUPLICATE_ID;
     }
     hello->peer = peer;
-    hello->peer_incarnation = body->incarnation;
-    hello->peer_schema_hash = body->schema_hash;
-    hello->protocol = top;
+    return DURE_OK;
+}
+
+/* The last step of the side that accepts before it decides: the other one may say who it is. */
+static dure_err accept_identity(dure_hello *hello, const identity *who, dure_buf *out)
+{
+    char text[DURE_HELLO_TEXT_MAX];
+    remember_claim(hello, who->node_id);
+    const dure_err err = judge_identity(hello, who, text, sizeof text);
+    if (err != DURE_OK) {
+        return dure_hello_refuse(hello, err, text, out);
+    }
+    hello_set_state(hello, DURE_HELLO_PROVEN);
     return DURE_OK;
 }
 
@@ -461,15 +562,16 @@ static dure_err on_hello(dure_hello *hello, const dure_frame *frame, dure_slice 
     if (frame->kind != DURE_FRAME_HELLO || !read_hello(frame->body, &body)) {
         return refuse_frame(hello, frame, out);
     }
-    remember_claim(hello, body.node_id);
-    dure_err err = judge_hello(hello, &body, text, sizeof text);
+    dure_err err = judge_protocol(hello, &body, text, sizeof text);
     if (err != DURE_OK) {
         return dure_hello_refuse(hello, err, text, out);
     }
+    hello->peer_incarnation = body.incarnation;
+    hello->peer_schema_hash = body.schema_hash;
     if (hello->self->secret_count == 0) {
-        hello_set_state(hello, DURE_HELLO_PROVEN);
-        return DURE_OK;
+        return accept_identity(hello, &body.who, out);
     }
+    remember_claim(hello, body.who.node_id); /* of one without a secret; for the log */
     err = dure_buf_append(&hello->_transcript, raw.data, raw.len);
     if (err == DURE_OK) {
         err = write_challenge(hello, out);
@@ -480,15 +582,14 @@ static dure_err on_hello(dure_hello *hello, const dure_frame *frame, dure_slice 
     return err;
 }
 
-static dure_err on_proof(dure_hello *hello, const dure_frame *frame, dure_buf *out)
+static dure_err on_proof(dure_hello *hello, const dure_frame *frame, dure_slice raw, dure_buf *out)
 {
-    dure_slice mac = {NULL, 0};
+    proof_body body;
     const char *secret = NULL;
-    dure_cursor cursor = dure_cursor_of(frame->body.data, frame->body.len);
-    if (frame->kind != DURE_FRAME_PROOF || !read_array(&cursor, 1) || !read_bin32(&cursor, &mac)) {
+    if (frame->kind != DURE_FRAME_PROOF || !read_proof(frame->body, &body)) {
         return refuse_frame(hello, frame, out);
     }
-    const dure_err err = secret_of_mac(hello, LABEL_PROOF, mac, &secret);
+    const dure_err err = check_mac(hello, raw, LABEL_PROOF, body.mac, &secret);
     if (err != DURE_OK) {
         return err;
     }
@@ -496,8 +597,8 @@ static dure_err on_proof(dure_hello *hello, const dure_frame *frame, dure_buf *o
         return dure_hello_refuse(hello, DURE_ERR_WRONG_PROOF,
                                  "its proof was made with another cluster secret", out);
     }
-    hello_set_state(hello, DURE_HELLO_PROVEN);
-    return DURE_OK;
+    hello->is_proven = true;
+    return accept_identity(hello, &body.who, out);
 }
 
 static dure_err refuse_other_node(dure_hello *hello, dure_buf *out)
@@ -518,21 +619,17 @@ static dure_err on_challenge(dure_hello *hello, const dure_frame *frame, dure_sl
         return dure_hello_refuse(hello, DURE_ERR_WRONG_PROOF,
                                  "it asks for a cluster secret and this node has none", out);
     }
-    remember_claim(hello, body.node_id);
-    if (!dure_str_equal(body.node_id, dure_str_of(hello->peer->id))) {
-        return refuse_other_node(hello, out);
-    }
-    dure_err err = dure_buf_append(&hello->_transcript, raw.data, raw.len - MAC_OBJECT_BYTES);
-    if (err == DURE_OK) {
-        err = secret_of_mac(hello, LABEL_CHALLENGE, body.mac, &hello->_secret);
-    }
+    dure_err err = check_mac(hello, raw, LABEL_CHALLENGE, body.mac, &hello->_secret);
     if (err != DURE_OK) {
         return err;
     }
     if (hello->_secret == NULL) {
         return dure_hello_refuse(hello, DURE_ERR_WRONG_PROOF,
-                                 "its challenge was made with another cluster secret", out);
+                                 "its challenge was made with another cluster secret, or by "
+                                 "another node than the one that was dialled",
+                                 out);
     }
+    hello->is_proven = true;
     hello->peer_incarnation = body.incarnation;
     err = write_proof(hello, out);
     if (err == DURE_OK) {
@@ -591,7 +688,7 @@ dure_err dure_hello_on_frame(dure_hello *hello, const dure_frame *frame, dure_sl
         return on_hello(hello, frame, raw, out);
     }
     if (hello->state == DURE_HELLO_WAIT_PROOF) {
-        return on_proof(hello, frame, out);
+        return on_proof(hello, frame, raw, out);
     }
     if (hello->state == DURE_HELLO_PROVEN) {
         return refuse_frame(hello, frame, out);

@@ -4,9 +4,12 @@
  * frames out, and who the other one is. Without a secret: hello, welcome. With one: hello (nonce
  * A), challenge (nonce B, mac B), proof (mac A), welcome. Either may end it with refused.
  *
- * A mac is HMAC-SHA256 (RFC 2104) under the secret over a label that names the direction and its
- * terminating zero, the hello frame, and the challenge frame up to where its mac begins. So each
- * proves that it knows the secret, for this connection and this direction only.
+ * A mac is HMAC-SHA256 (RFC 2104) under the secret over a label that names the direction, the id of
+ * the node that was dialled, and all frames of the handshake up to where the mac begins. So each
+ * proves that it knows the secret, for this connection, this node and this direction only.
+ *
+ * With a secret nobody learns the names of cluster, nodes and roles who has not proved that he
+ * knows it: the one that accepts proves itself first, and only then does the dialler say who it is.
  *
  * The one who accepts decides last: when the other one is known and proven the state is PROVEN, and
  * the owner calls dure_hello_welcome or dure_hello_refuse.
@@ -64,10 +67,11 @@ typedef struct dure_hello {
     const dure_registry_node *peer; /* whom we dialled; or, accepted, who it says it is */
     uint64_t peer_incarnation;
     uint64_t peer_schema_hash;
-    uint32_t protocol;                     /* agreed on; 0: not yet */
-    bool is_refused_by_peer;               /* with ENDED: the other one refused, else we did */
-    dure_err cause;                        /* with ENDED */
-    char text[DURE_HELLO_TEXT_MAX];        /* with ENDED: the sentence of whoever refused */
+    uint32_t protocol;              /* agreed on; 0: not yet */
+    bool is_proven;                 /* the other one knows the secret, or there is none to know */
+    bool is_refused_by_peer;        /* with ENDED: the other one refused, else we did */
+    dure_err cause;                 /* with ENDED */
+    char text[DURE_HELLO_TEXT_MAX]; /* with ENDED: the sentence of whoever refused */
     char claimed_id[DURE_NODE_ID_MAX + 1]; /* the id it gave, known or not; for logs */
     uint8_t _nonce[DURE_HELLO_NONCE_BYTES];
     const char *_secret;  /* dialled: the one that the other side evidently has */
@@ -96,6 +100,13 @@ DURE_CHECKED dure_err dure_hello_start(dure_hello *hello, dure_buf *out);
  */
 DURE_CHECKED dure_err dure_hello_on_frame(dure_hello *hello, const dure_frame *frame,
                                           dure_slice raw, dure_buf *out);
+
+/*
+ * Whether the one that we dialled refused us because another living process has our id, and has
+ * shown before that it may say so: only then is this process the one too many. What somebody says
+ * who dialled us, or who has not proved that it knows the secret, never is an order.
+ */
+bool dure_hello_is_duplicate(const dure_hello *hello);
 
 /* The link is taken (state PROVEN only). */
 DURE_CHECKED dure_err dure_hello_welcome(dure_hello *hello, dure_buf *out);

@@ -31,8 +31,7 @@ static void conn_on_hello_frame(dure_link_conn *conn, const dure_frame *frame, d
         return;
     }
     if (hello->state == DURE_HELLO_ENDED) {
-        const bool is_duplicate =
-            hello->is_refused_by_peer && hello->cause == DURE_ERR_DUPLICATE_ID;
+        const bool is_duplicate = dure_hello_is_duplicate(hello);
         dure_link_conn_end(conn, hello->cause, hello->text, false);
         if (is_duplicate) {
             links->handlers->on_duplicate(links->ctx);
@@ -82,26 +81,29 @@ static void conn_on_goaway(dure_link_conn *conn, const dure_frame *frame)
         dure_link_conn_end(conn, DURE_ERR_REPLACED, "", false);
         return;
     }
-    const bool is_duplicate =
-        dure_str_equal(name, dure_str_of(dure_err_name(DURE_ERR_DUPLICATE_ID)));
     dure_log_write(log_of(conn), DURE_LOG_INFO, TOPIC, "LINK_GOAWAY", "peer=%s cause=%s text=%s",
                    conn->link->node->id,
                    dure_log_quote(name.data, name.len, quoted_name, sizeof quoted_name),
                    dure_log_quote(text.data, text.len, quoted, sizeof quoted));
     conn->link->has_answered_all =
         dure_str_equal(name, dure_str_of(dure_err_name(DURE_ERR_GOAWAY)));
+    /* Whatever its name says: a link that ends is the worst that a goaway can do. */
     dure_link_conn_end(conn, DURE_ERR_GOAWAY, "", false);
-    if (is_duplicate) {
-        conn->links->handlers->on_duplicate(conn->links->ctx);
-    }
 }
 
-/* It heard our welcome and did not like it (we proved nothing, say). */
+/*
+ * The one that dialled heard our welcome and did not like it (we proved nothing, say). Its cause is
+ * for the log: who is dialled acts on no refusal. Who welcomed us cannot refuse us any more.
+ */
 static void conn_on_late_refusal(dure_link_conn *conn, const dure_frame *frame)
 {
     dure_err cause = DURE_ERR_PROTOCOL;
     dure_str text = {NULL, 0};
     char quoted[256];
+    if (conn->is_dialled) {
+        dure_link_conn_end(conn, DURE_ERR_PROTOCOL, "refused after its welcome", false);
+        return;
+    }
     const dure_err err = dure_hello_read_refused(frame->body, &cause, &text);
     if (err == DURE_OK && dure_links_may_log(conn->links)) {
         dure_log_write(log_of(conn), DURE_LOG_WARN, TOPIC, "LINK_REFUSED",
@@ -109,7 +111,7 @@ static void conn_on_late_refusal(dure_link_conn *conn, const dure_frame *frame)
                        dure_err_name(cause),
                        dure_log_quote(text.data, text.len, quoted, sizeof quoted));
     }
-    dure_link_conn_end(conn, err == DURE_OK ? cause : err, "", false);
+    dure_link_conn_end(conn, err == DURE_OK ? DURE_ERR_REFUSED : err, "", false);
 }
 
 static void conn_on_ping(dure_link_conn *conn, const dure_frame *frame)

@@ -272,7 +272,127 @@ static void no_secret_on_the_other_side_is_refused(void)
     hello_pair pair;
     pair_init(&pair);
     set_secrets(&pair.dialler, "sesame", NULL);
+    play(&pair);
+    DURE_CHECK_EQ(pair.acceptor.hello.state, DURE_HELLO_ENDED);
+    DURE_CHECK_ERR(pair.acceptor.hello.cause, DURE_ERR_WRONG_PROOF);
+    /* to the dialler that is the word of a stranger */
+    DURE_CHECK_EQ(pair.dialler.hello.state, DURE_HELLO_ENDED);
+    DURE_CHECK_ERR(pair.dialler.hello.cause, DURE_ERR_REFUSED);
+    DURE_CHECK_STR(pair.dialler.hello.text,
+                   "unproven WRONG_PROOF: it has a cluster secret and this node has none");
+    pair_fini(&pair);
+}
+
+/* ---- what a secret changes: names come behind the proof ---- */
+
+static void secrets_init(hello_pair *pair)
+{
+    pair_init(pair);
+    set_secrets(&pair->dialler, "sesame", NULL);
+    set_secrets(&pair->acceptor, "sesame", NULL);
+}
+
+static void another_cluster_is_refused_behind_the_proof(void)
+{
+    hello_pair pair;
+    secrets_init(&pair);
+    dure_registry_destroy(pair.dialler.registry);
+    pair.dialler.registry = registry_of("other");
+    pair.dialler.self.registry = pair.dialler.registry;
+    pair.dialler.self.node = dure_registry_find_node(pair.dialler.registry, "game-1");
+    pair.dialler.hello.peer = dure_registry_find_node(pair.dialler.registry, "db-1");
+    check_refused(&pair, true, DURE_ERR_WRONG_CLUSTER);
+}
+
+static void a_node_of_another_role_is_refused_behind_the_proof(void)
+{
+    hello_pair pair;
+    secrets_init(&pair);
+    dure_registry_node stranger = *pair.dialler.self.node;
+    stranger.role = "db";
+    pair.dialler.self.node = &stranger;
+    check_refused(&pair, true, DURE_ERR_WRONG_NODE);
+}
+
+static void our_own_id_is_a_duplicate_behind_the_proof(void)
+{
+    hello_pair pair;
+    secrets_init(&pair);
+    pair.dialler.self.node = dure_registry_find_node(pair.dialler.registry, "db-1");
+    play(&pair);
+    DURE_CHECK(dure_hello_is_duplicate(&pair.dialler.hello));
+    DURE_CHECK(!dure_hello_is_duplicate(&pair.acceptor.hello));
+    pair_fini(&pair);
+}
+
+/* The secret is right and the node another one: a handshake that somebody passes on, or two ports
+ * that were mixed up. */
+static void a_challenge_of_another_node_proves_nothing(void)
+{
+    hello_pair pair;
+    secrets_init(&pair);
+    pair.acceptor.self.node = dure_registry_find_node(pair.acceptor.registry, "game-1");
     check_refused(&pair, false, DURE_ERR_WRONG_PROOF);
+}
+
+/* The frame once more with one element more behind the mac, which that does not cover. */
+static void append_element(dure_buf *frame)
+{
+    const uint8_t more = 0x07;
+    DURE_REQUIRE(frame->data[DURE_FRAME_HEADER_BYTES] > 0x90);
+    DURE_REQUIRE(frame->data[DURE_FRAME_HEADER_BYTES] < 0x9f);
+    frame->data[DURE_FRAME_HEADER_BYTES]++;
+    DURE_REQUIRE_OK(dure_buf_append(frame, &more, 1));
+    const size_t len = frame->len - 5;
+    frame->data[3] = (uint8_t)(len >> 8);
+    frame->data[4] = (uint8_t)(len & 0xff);
+}
+
+static void nothing_may_stand_behind_the_mac_of_a_challenge(void)
+{
+    hello_pair pair;
+    secrets_init(&pair);
+    DURE_REQUIRE_OK(dure_hello_start(&pair.acceptor.hello, &pair.acceptor.out));
+    DURE_REQUIRE_OK(dure_hello_start(&pair.dialler.hello, &pair.dialler.out));
+    carry(&pair.dialler, &pair.acceptor);
+    append_element(&pair.acceptor.out);
+    carry(&pair.acceptor, &pair.dialler);
+    DURE_CHECK_EQ(pair.dialler.hello.state, DURE_HELLO_ENDED);
+    DURE_CHECK_ERR(pair.dialler.hello.cause, DURE_ERR_PROTOCOL);
+    pair_fini(&pair);
+}
+
+static void nothing_may_stand_behind_the_mac_of_a_proof(void)
+{
+    hello_pair pair;
+    secrets_init(&pair);
+    DURE_REQUIRE_OK(dure_hello_start(&pair.acceptor.hello, &pair.acceptor.out));
+    DURE_REQUIRE_OK(dure_hello_start(&pair.dialler.hello, &pair.dialler.out));
+    carry(&pair.dialler, &pair.acceptor);
+    carry(&pair.acceptor, &pair.dialler);
+    append_element(&pair.dialler.out);
+    carry(&pair.dialler, &pair.acceptor);
+    DURE_CHECK_EQ(pair.acceptor.hello.state, DURE_HELLO_ENDED);
+    DURE_CHECK_ERR(pair.acceptor.hello.cause, DURE_ERR_PROTOCOL);
+    pair_fini(&pair);
+}
+
+/* Each byte of what came before the proof, and of the proof itself, is under its mac: who the
+ * dialler is too. */
+static void no_name_of_a_proof_can_be_changed(void)
+{
+    hello_pair pair;
+    secrets_init(&pair);
+    DURE_REQUIRE_OK(dure_hello_start(&pair.acceptor.hello, &pair.acceptor.out));
+    DURE_REQUIRE_OK(dure_hello_start(&pair.dialler.hello, &pair.dialler.out));
+    carry(&pair.dialler, &pair.acceptor);
+    carry(&pair.acceptor, &pair.dialler);
+    DURE_REQUIRE(memcmp(pair.dialler.out.data + 33, "\xa4test", 5) == 0);
+    pair.dialler.out.data[34] = 'T';
+    carry(&pair.dialler, &pair.acceptor);
+    DURE_CHECK_EQ(pair.acceptor.hello.state, DURE_HELLO_ENDED);
+    DURE_CHECK_ERR(pair.acceptor.hello.cause, DURE_ERR_WRONG_PROOF);
+    pair_fini(&pair);
 }
 
 /* Whoever does not know the secret answers the challenge with any mac. */
@@ -292,7 +412,10 @@ static void a_forged_proof_is_refused(void)
     dure_buf_clear(&pair.dialler.out);
     DURE_REQUIRE_OK(dure_frame_begin(&pair.dialler.out, &proof, &start));
     dure_packer packer = dure_packer_of(&pair.dialler.out);
-    dure_packer_array(&packer, 1);
+    dure_packer_array(&packer, 4);
+    dure_packer_cstr(&packer, "test");
+    dure_packer_cstr(&packer, "game-1");
+    dure_packer_cstr(&packer, "game");
     dure_packer_bin(&packer, mac_bytes);
     DURE_REQUIRE_OK(dure_frame_end(&pair.dialler.out, start));
     carry(&pair.dialler, &pair.acceptor);
@@ -377,7 +500,14 @@ DURE_SUITE(cluster_hello, DURE_TEST(without_a_secret_hello_is_welcome),
            DURE_TEST(each_step_of_a_rotation_is_welcome),
            DURE_TEST(another_secret_is_refused_by_the_dialler),
            DURE_TEST(no_secret_on_the_dialler_is_refused),
-           DURE_TEST(no_secret_on_the_other_side_is_refused), DURE_TEST(a_forged_proof_is_refused),
+           DURE_TEST(no_secret_on_the_other_side_is_refused),
+           DURE_TEST(another_cluster_is_refused_behind_the_proof),
+           DURE_TEST(a_node_of_another_role_is_refused_behind_the_proof),
+           DURE_TEST(our_own_id_is_a_duplicate_behind_the_proof),
+           DURE_TEST(a_challenge_of_another_node_proves_nothing),
+           DURE_TEST(nothing_may_stand_behind_the_mac_of_a_challenge),
+           DURE_TEST(nothing_may_stand_behind_the_mac_of_a_proof),
+           DURE_TEST(no_name_of_a_proof_can_be_changed), DURE_TEST(a_forged_proof_is_refused),
            DURE_TEST(a_replayed_proof_is_refused),
            DURE_TEST(calls_before_welcome_are_a_protocol_error),
            DURE_TEST(a_malformed_body_is_a_protocol_error));

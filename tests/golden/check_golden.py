@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: MIT
 """The golden frames read with a MessagePack library that no one here wrote.
 
-Each good one must decode to the meaning that stands beside it and use all of its bytes; a bad one
+The macs of the handshake are made anew from the page's rule. Each good one must decode to the meaning that stands beside it and use all of its bytes; a bad one
 that says MALFORMED must not be one whole object (or three, on a link) to that library either.
 """
+import hashlib
+import hmac
 import json
 import pathlib
 import struct
@@ -71,7 +73,7 @@ def client_message(data):
 def check(row, read):
     data = bytes.fromhex(row["hex"])
     if "error" not in row:
-        expected = {key: value for key, value in row.items() if key not in ("name", "hex")}
+        expected = {key: value for key, value in row.items() if key not in ("name", "hex", "mac")}
         found = read(data)
         return [] if found == expected else [f"{row['name']}: {found} is not {expected}"]
     if row["error"] != "MALFORMED":
@@ -83,6 +85,18 @@ def check(row, read):
     return [f"{row['name']}: it is not malformed"]
 
 
+def check_mac(row, rows):
+    """docs/wire.md: label, the dialled node, the frames before it, its own without the mac."""
+    rule = row["mac"]
+    message = rule["label"].encode() + b"\0" + rule["dialled"].encode() + b"\0"
+    for name in rule["over"]:
+        data = bytes.fromhex(next(each["hex"] for each in rows if each["name"] == name))
+        message += data[:-34] if name != rule["over"][0] else data
+    expected = hmac.new(rule["secret"].encode(), message, hashlib.sha256).digest()
+    is_right = bytes.fromhex(row["hex"]).endswith(b"\xc4\x20" + expected)
+    return [] if is_right else [f"{row['name']}: the mac is not that of the page"]
+
+
 def main():
     mistakes = []
     count = 0
@@ -91,6 +105,7 @@ def main():
         rows = json.loads((HERE / name).read_text(encoding="utf-8"))[key]
         for row in rows:
             mistakes += check(row, read)
+            mistakes += check_mac(row, rows) if "mac" in row else []
         count += len(rows)
     print("\n".join(mistakes) if mistakes else f"{count} golden frames are as they say")
     return 1 if mistakes else 0
