@@ -22,9 +22,9 @@ class RpcError(Exception):
 
 
 class Client:
-    def __init__(self, port, host="127.0.0.1", timeout=5.0):
+    def __init__(self, port, host="127.0.0.1", timeout=5.0, source=None):
         self.timeout = timeout * SLACK
-        self.socket = socket.create_connection((host, port), self.timeout)
+        self.socket = socket.create_connection((host, port), self.timeout, source and (source, 0))
         self.unpacker = msgpack.Unpacker(raw=False)
         self.notifications = []
         self.received = 0  # since login, for resume; `closing` does not count

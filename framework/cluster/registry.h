@@ -76,6 +76,7 @@ bool dure_registry_setting_bool(const dure_registry *registry, const char *node_
 #define DURE_REGISTRY_LIMIT_LIST(X)                                                                \
     X(clients_max, 100000, 1, 16000000)                                                            \
     X(client_first_ms, 2000, 50, 60000)                                                            \
+    X(client_login_ms, 30000, 0, 86400000)                                                         \
     X(client_message_ms, 10000, 50, 600000)                                                        \
     X(client_queue_soft_bytes, 262144, 4096, 1073741824)                                           \
     X(client_slow_ms, 5000, 50, 600000)                                                            \

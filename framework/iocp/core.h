@@ -54,7 +54,7 @@ typedef struct dure_iocp_core_config {
     uint32_t recv_buffer_bytes; /* size of one lent buffer */
     uint32_t recv_buffer_count; /* lent buffers of a core (uring's provided buffers) */
     uint32_t job_threads;       /* most threads for jobs, started when the first job comes */
-    uint32_t sockets_max;       /* most sockets of this core; 0: the descriptor limit less 128 */
+    uint32_t sockets_max;       /* most sockets of this core; 0: the descriptor limit less 32 */
     uint32_t accepts_max;       /* AcceptEx calls that a listener keeps outstanding (win32) */
     dure_recycling recycling;
     const dure_winsock *winsock; /* for tests of win32, borrowed; NULL: the system's functions */

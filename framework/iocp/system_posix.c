@@ -9,10 +9,10 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#define DESCRIPTORS_RESERVED                                                                       \
-    128u /* for files, databases, and to be able to say what went wrong                            \
-          */
-#define DESCRIPTORS_MANY (1u << 20)
+/* For files, databases, and to be able to say what went wrong: of few descriptors a quarter. What a
+ * node keeps free of clients is a setting of its own and larger. */
+#define DESCRIPTORS_RESERVED 32u
+#define DESCRIPTORS_MANY     (1u << 20)
 
 uint64_t dure_system_now_ns(void)
 {
@@ -51,7 +51,7 @@ uint32_t dure_system_sockets_max(void)
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > DESCRIPTORS_MANY) {
         return DESCRIPTORS_MANY - DESCRIPTORS_RESERVED;
     }
-    return limit.rlim_cur > 2 * DESCRIPTORS_RESERVED
-               ? (uint32_t)limit.rlim_cur - DESCRIPTORS_RESERVED
-               : (uint32_t)limit.rlim_cur / 2;
+    uint32_t quarter = (uint32_t)limit.rlim_cur / 4;
+    return (uint32_t)limit.rlim_cur -
+           (quarter < DESCRIPTORS_RESERVED ? quarter : DESCRIPTORS_RESERVED);
 }

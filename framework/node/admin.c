@@ -13,6 +13,7 @@
 #include "wire/cursor.h"
 
 #define ADMIN_TOKEN_BYTES 32u
+#define ADMIN_ROOM        16u
 
 static dure_node *port_node(const node_port *port)
 {
@@ -97,6 +98,8 @@ dure_err node_admin_create(dure_node *node)
         .ops = &admin_ops,
         .ctx = node,
         .connections_max = node->settings->admin_connections_max,
+        .room = ADMIN_ROOM,
+        .has_strangers = true,
         .makes_room = true,
         .idle_ms = node->settings->admin_idle_ms,
         .exempt = &node->settings->address_exempt,

@@ -99,6 +99,17 @@ static node_link_counters status_links(const dure_node *node)
     };
 }
 
+static node_refused_counters status_refused(const dure_node *node)
+{
+    uint64_t totals[NODE_LIMIT_COUNT];
+    node_refused_counters counters = {0};
+    node_port_refusals(node->clients, totals, &counters.accept_pauses);
+    counters.rate = totals[NODE_LIMIT_RATE];
+    counters.address = totals[NODE_LIMIT_ADDRESS];
+    counters.full = totals[NODE_LIMIT_FULL];
+    return counters;
+}
+
 static void on_status(dure_request *request, const node_status_params *in, void *state)
 {
     dure_node *node = state;
@@ -121,6 +132,7 @@ static void on_status(dure_request *request, const node_status_params *in, void 
         .backend = dure_str_of(dure_iocp_core_backend_name(node->object.core)),
         .version = dure_str_of(DURE_VERSION),
         .links = status_links(node),
+        .refused = status_refused(node),
     };
     node_reply_status(request, &out);
     dure_mem_free(peers);

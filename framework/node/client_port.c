@@ -7,6 +7,9 @@
 
 #include <stdio.h>
 
+#define CLIENT_ROOM_MIN 2u
+#define CLIENT_ROOM_MAX 32u
+
 static dure_node *port_node(const node_port *port)
 {
     return node_port_ctx(port);
@@ -68,30 +71,62 @@ static void client_on_call(node_port *port, node_conn *conn, const dure_mprpc_me
 
 static const node_port_ops client_ops = {client_on_open, client_on_close, client_on_call};
 
-/* As many as are asked for and the system has descriptors for, one at least. */
-static uint32_t client_connections_max(const dure_registry_settings *settings)
+/* Descriptors that are kept for other things than clients: of few at most the half. */
+static uint32_t client_reserve(const dure_registry_settings *settings, uint32_t descriptors)
 {
-    uint32_t descriptors = node_resources_descriptors_max();
-    uint32_t reserve = settings->descriptor_reserve;
-    uint32_t left = descriptors > reserve ? descriptors - reserve : 1;
+    return settings->descriptor_reserve < descriptors / 2 ? settings->descriptor_reserve
+                                                          : descriptors / 2;
+}
+
+uint32_t node_client_port_max(const dure_registry_settings *settings, uint32_t descriptors)
+{
+    uint32_t left = descriptors - client_reserve(settings, descriptors);
+    left = left > 0 ? left : 1;
     return settings->clients_max < left ? settings->clients_max : left;
+}
+
+/* For those who go: a part of the reserve. */
+static uint32_t client_room(const dure_registry_settings *settings, uint32_t descriptors)
+{
+    uint32_t part = client_reserve(settings, descriptors) / 4;
+    return part < CLIENT_ROOM_MIN   ? CLIENT_ROOM_MIN
+           : part < CLIENT_ROOM_MAX ? part
+                                    : CLIENT_ROOM_MAX;
+}
+
+/* Whether there is anything to log in for: some method is not for strangers. */
+static bool role_offers_login(const dure_role *role)
+{
+    for (const dure_method *row = role->methods; row != NULL && row->serve != NULL; row++) {
+        if ((row->flags & DURE_METHOD_CLIENT) != 0 && (row->flags & DURE_METHOD_NO_LOGIN) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 dure_err node_client_port_create(dure_node *node)
 {
+    const dure_registry_settings *settings = node->settings;
+    uint32_t descriptors = node_resources_descriptors_max();
+    bool has_login = role_offers_login(node->config.role);
     node_port_config config = {
         .name = "clients",
         .log = node->config.log,
         .rpc = node->rpc,
         .ops = &client_ops,
         .ctx = node,
-        .connections_max = client_connections_max(node->settings),
-        .idle_ms = node->settings->client_idle_ms,
-        .calls = {node->settings->client_calls_per_s, node->settings->client_calls_burst},
-        .connects = {node->settings->connects_per_s, node->settings->connects_burst},
-        .exempt = &node->settings->address_exempt,
-        .settings = node->settings,
-        .call_deadline_ms = node->settings->call_deadline_ms,
+        .connections_max = node_client_port_max(settings, descriptors),
+        .room = client_room(settings, descriptors),
+        .has_strangers = has_login,
+        .strangers_per_address = settings->strangers_per_address,
+        .login_ms = has_login ? settings->client_login_ms : 0,
+        .idle_ms = settings->client_idle_ms,
+        .calls = {settings->client_calls_per_s, settings->client_calls_burst},
+        .connects = {settings->connects_per_s, settings->connects_burst},
+        .exempt = &settings->address_exempt,
+        .settings = settings,
+        .call_deadline_ms = settings->call_deadline_ms,
         .on_closed = node_port_closed,
     };
     return node_port_create(&config, &node->clients);

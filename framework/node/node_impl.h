@@ -79,6 +79,8 @@ uint64_t node_builtin_schema_hash(void);
 
 /* client_port.c */
 DURE_CHECKED dure_err node_client_port_create(dure_node *node);
+/* Clients at once: as many as are asked for and the process has descriptors for, one at least. */
+uint32_t node_client_port_max(const dure_registry_settings *settings, uint32_t descriptors);
 
 /* admin.c */
 DURE_CHECKED dure_err node_admin_create(dure_node *node);

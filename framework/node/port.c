@@ -3,7 +3,7 @@
  * Connections read, requests kept, answers written. A request that its connection does not outlive
  * is abandoned, so no answer looks for somebody who is gone.
  */
-#include "node/port.h"
+#include "node/port_impl.h"
 
 #include "base/mem.h"
 #include "net/address.h"
@@ -16,21 +16,6 @@
 #define PORT_METHOD_MAX   48u            /* bytes of a method's name that logs say */
 #define PORT_SAID_MS      10000u         /* between two lines of the log about the same */
 
-struct node_port {
-    node_port_config config;
-    dure_service *service;
-    dure_list waiting; /* node_conn.in_waiting */
-    dure_list conns;   /* node_conn.in_port */
-    node_rate_table *addresses;
-    dure_buf scratch; /* messages are built here, then queued; holds client_queue_bytes at most */
-    uint64_t next_too_large_ms; /* when the log may say again that an answer was too large */
-    uint32_t too_large_count;   /* since it did */
-    uint32_t count;
-    bool is_started;
-    bool is_closed;
-    bool is_closing;
-};
-
 /* A request on its way, so that its answer finds the message it answers. */
 typedef struct node_call {
     node_conn *conn;
@@ -41,11 +26,6 @@ typedef struct node_call {
     bool is_barrier;
     char method[PORT_METHOD_MAX];
 } node_call;
-
-static dure_iocp_core *port_core(const node_port *port)
-{
-    return dure_rpc_core(port->config.rpc);
-}
 
 /* ---- writing ---- */
 
@@ -71,7 +51,7 @@ static dure_err conn_send_scratch(node_conn *conn)
     dure_err err = dure_session_send(conn->session, bytes.data, bytes.len);
     scratch_clear(conn->port);
     if (err == DURE_ERR_OVERLOADED) {
-        dure_session_abort(conn->session, DURE_ERR_SLOW);
+        node_conn_cut(conn, DURE_ERR_SLOW);
     }
     return err;
 }
@@ -90,7 +70,7 @@ static void conn_send_or_cut(node_conn *conn, dure_err encoded)
 /* Says which method gives more than a client may be sent: it is the role's to mend. */
 static void port_say_too_large(node_port *port, dure_str method)
 {
-    uint64_t now_ms = dure_iocp_core_now_ms(port_core(port));
+    uint64_t now_ms = dure_iocp_core_now_ms(node_port_core(port));
     char quoted[2 * PORT_METHOD_MAX + 8];
     port->too_large_count++;
     if (now_ms < port->next_too_large_ms) {
@@ -328,7 +308,7 @@ static void conn_message(node_conn *conn, const dure_mprpc_message *message)
         node_conn_close(conn, DURE_ERR_PROTOCOL, "nobody asked this connection anything");
         return;
     }
-    uint64_t now_ms = dure_iocp_core_now_ms(port_core(conn->port));
+    uint64_t now_ms = dure_iocp_core_now_ms(node_port_core(conn->port));
     if (!node_rate_take(&conn->calls, &conn->port->config.calls, now_ms)) {
         node_conn_fail(conn, message, DURE_ERR_OVERLOADED, "too many calls of this connection");
         return;
@@ -342,7 +322,7 @@ static void conn_note_partial(node_conn *conn, bool is_partial, bool was_ended)
     if (!is_partial) {
         conn->partial_since_ms = 0;
     } else if (was_ended || conn->partial_since_ms == 0) {
-        conn->partial_since_ms = dure_iocp_core_now_ms(port_core(conn->port));
+        conn->partial_since_ms = dure_iocp_core_now_ms(node_port_core(conn->port));
     }
 }
 
@@ -390,49 +370,9 @@ static void conn_on_sent(dure_session *session, size_t bytes)
 
 /* ---- connections ---- */
 
-/* Of two connections the one that should rather end. */
-static node_conn *conn_less_wanted(node_conn *a, node_conn *b)
-{
-    if (a == NULL || a->is_trusted != b->is_trusted) {
-        return a == NULL || a->is_trusted ? b : a;
-    }
-    return dure_session_last_recv_ms(b->session) < dure_session_last_recv_ms(a->session) ? b : a;
-}
-
-/* Before one more comes: strangers that only hold their places must not keep the others out. */
-static void port_make_room(node_port *port)
-{
-    node_conn *least = NULL;
-    if (!port->config.makes_room || port->count < port->config.connections_max) {
-        return;
-    }
-    for (dure_list *at = port->conns.next; at != &port->conns; at = at->next) {
-        node_conn *conn = DURE_CONTAINER_OF(at, node_conn, in_port);
-        if (dure_session_is_connected(conn->session)) {
-            least = conn_less_wanted(least, conn);
-        }
-    }
-    if (least != NULL) {
-        dure_session_abort(least->session, DURE_ERR_OVERLOADED);
-    }
-}
-
-static bool port_is_flooded(node_port *port, const dure_net_address *peer)
-{
-    if (dure_net_networks_have(port->config.exempt, peer)) {
-        return false;
-    }
-    return !node_rate_table_take(port->addresses, peer, dure_iocp_core_now_ms(port_core(port)));
-}
-
 static void conn_on_connected(dure_session *session)
 {
     node_port *port = dure_service_context(dure_session_service(session));
-    if (port_is_flooded(port, dure_session_peer(session))) {
-        dure_session_abort(session, DURE_ERR_OVERLOADED);
-        return;
-    }
-    port_make_room(port);
     node_conn *conn = dure_mem_alloc(sizeof *conn);
     if (conn == NULL) {
         dure_session_abort(session, DURE_ERR_NO_MEMORY);
@@ -441,16 +381,20 @@ static void conn_on_connected(dure_session *session)
     conn->port = port;
     conn->session = session;
     conn->id = dure_session_id(session);
-    conn->opened_ms = dure_iocp_core_now_ms(port_core(port));
+    conn->opened_ms = dure_iocp_core_now_ms(node_port_core(port));
     dure_list_init(&conn->requests);
     dure_list_init(&conn->in_waiting);
-    dure_list_push_back(&port->waiting, &conn->in_waiting);
+    dure_list_init(&conn->in_leaving);
     dure_list_init(&conn->in_port);
     dure_list_push_back(&port->conns, &conn->in_port);
     dure_mprpc_reader_init(&conn->reader, DURE_WIRE_CLIENT_STRANGER_MAX);
     dure_session_set_context(session, conn);
     port->count++;
-    port->config.ops->on_open(port, conn);
+    if (node_guard_admit(conn)) {
+        conn->is_open = true;
+        dure_list_push_back(&port->waiting, &conn->in_waiting);
+        port->config.ops->on_open(port, conn);
+    }
 }
 
 static void conn_abandon_requests(node_conn *conn)
@@ -476,8 +420,12 @@ static void conn_on_disconnected(dure_session *session, dure_err cause)
     dure_list_remove(&conn->in_waiting);
     dure_list_remove(&conn->in_port);
     conn_abandon_requests(conn);
+    node_guard_forget(conn);
+    DURE_ASSERT(port->count > 0);
     port->count--;
-    port->config.ops->on_close(port, conn, cause);
+    if (conn->is_open) {
+        port->config.ops->on_close(port, conn, cause);
+    }
     dure_mem_free(conn);
 }
 
@@ -489,95 +437,7 @@ static const dure_session_handlers conn_handlers = {
     .on_disconnected = conn_on_disconnected,
 };
 
-void node_conn_set_trusted(node_conn *conn, bool is_trusted)
-{
-    conn->is_trusted = is_trusted;
-    dure_mprpc_reader_set_max(&conn->reader, is_trusted ? DURE_WIRE_CLIENT_MESSAGE_MAX
-                                                        : DURE_WIRE_CLIENT_STRANGER_MAX);
-}
-
-/* ---- cutting the silent and the slow ---- */
-
-static void port_cut_waiting(node_port *port, uint64_t now_ms)
-{
-    while (!dure_list_is_empty(&port->waiting)) {
-        node_conn *conn = DURE_CONTAINER_OF(port->waiting.next, node_conn, in_waiting);
-        if (now_ms - conn->opened_ms < port->config.settings->client_first_ms) {
-            return; /* the list is in the order of opening */
-        }
-        dure_list_remove(&conn->in_waiting);
-        node_conn_close(conn, DURE_ERR_IDLE, "no message came in time");
-    }
-}
-
-static bool conn_is_slow(node_conn *conn, uint64_t now_ms)
-{
-    const dure_registry_settings *settings = conn->port->config.settings;
-    if (dure_session_send_queue_bytes(conn->session) <= settings->client_queue_soft_bytes) {
-        conn->over_since_ms = 0;
-    } else if (conn->over_since_ms == 0) {
-        conn->over_since_ms = now_ms;
-    }
-    return conn->over_since_ms != 0 && now_ms - conn->over_since_ms >= settings->client_slow_ms;
-}
-
-static void port_check_conn(dure_session *session, void *ctx)
-{
-    node_port *port = ctx;
-    node_conn *conn = dure_session_context(session);
-    uint64_t now_ms = dure_iocp_core_now_ms(port_core(port));
-    if (conn == NULL) {
-        return;
-    }
-    if (conn_is_slow(conn, now_ms)) {
-        dure_session_abort(session, DURE_ERR_SLOW);
-        return;
-    }
-    if (conn->partial_since_ms != 0 &&
-        now_ms - conn->partial_since_ms >= port->config.settings->client_message_ms) {
-        node_conn_close(conn, DURE_ERR_SLOW, "the message took too long to arrive");
-        return;
-    }
-    if (port->config.idle_ms > 0 &&
-        now_ms - dure_session_last_recv_ms(session) >= port->config.idle_ms) {
-        node_conn_close(conn, DURE_ERR_IDLE, "nothing came for too long");
-    }
-}
-
-void node_port_tick(node_port *port)
-{
-    if (port->is_started && !port->is_closing) {
-        port_cut_waiting(port, dure_iocp_core_now_ms(port_core(port)));
-        dure_service_each(port->service, port_core(port), port_check_conn, port);
-    }
-}
-
-static void port_shed_strangers(node_port *port)
-{
-    dure_list *next;
-    for (dure_list *at = port->conns.next; at != &port->conns; at = next) {
-        node_conn *conn = DURE_CONTAINER_OF(at, node_conn, in_port);
-        next = at->next;
-        if (!conn->is_trusted) {
-            dure_session_abort(conn->session, DURE_ERR_OVERLOADED);
-        }
-    }
-}
-
-void node_port_shed(node_port *port)
-{
-    uint32_t left = port->count / 20u + 1u;
-    port_shed_strangers(port);
-    dure_list *former;
-    for (dure_list *at = port->conns.prev; at != &port->conns && left > 0; at = former) {
-        node_conn *conn = DURE_CONTAINER_OF(at, node_conn, in_port);
-        former = at->prev;
-        if (conn->is_trusted && dure_session_is_connected(conn->session)) {
-            node_conn_close(conn, DURE_ERR_OVERLOADED, "the node is short of memory");
-            left--;
-        }
-    }
-}
+/* ---- telling all to go ---- */
 
 uint32_t node_port_say_farewell(node_port *port, uint32_t most, const char *text)
 {
@@ -620,13 +480,13 @@ dure_err node_port_create(const node_port_config *config, node_port **out_port)
         return DURE_ERR_NO_MEMORY;
     }
     port->config = *config;
-    dure_err err = node_rate_table_create(&config->connects, &port->addresses);
-    if (err != DURE_OK) {
-        dure_mem_free(port);
-        return err;
-    }
     dure_list_init(&port->waiting);
     dure_list_init(&port->conns);
+    dure_err err = node_guard_init(port);
+    if (err != DURE_OK) {
+        node_port_destroy(port);
+        return err;
+    }
     dure_buf_init(&port->scratch, config->settings->client_queue_bytes);
     *out_port = port;
     return DURE_OK;
@@ -634,7 +494,7 @@ dure_err node_port_create(const node_port_config *config, node_port **out_port)
 
 dure_err node_port_start(node_port *port, const dure_net_address *address)
 {
-    dure_iocp_core *core = port_core(port);
+    dure_iocp_core *core = node_port_core(port);
     dure_service_config config;
     dure_service_config_init(&config);
     config.name = port->config.name;
@@ -642,7 +502,7 @@ dure_err node_port_start(node_port *port, const dure_net_address *address)
     config.core_count = 1;
     config.handlers = &conn_handlers;
     config.context = port;
-    config.sessions_max = port->config.connections_max + (port->config.makes_room ? PORT_ROOM : 0);
+    config.sessions_max = port->config.connections_max + port->config.room;
     config.send_queue_max = port->config.settings->client_queue_bytes;
     config.write_stall_ms = port->config.settings->write_stall_ms;
     config.recv_rest_max = DURE_WIRE_CLIENT_MESSAGE_MAX * 2;
@@ -703,7 +563,7 @@ void node_port_close(node_port *port, dure_err cause, const char *text)
         return;
     }
     port_farewell farewell = {cause, text};
-    dure_service_each(port->service, port_core(port), port_say_farewell, &farewell);
+    dure_service_each(port->service, node_port_core(port), port_say_farewell, &farewell);
     dure_service_close(port->service);
 }
 
@@ -717,7 +577,7 @@ void node_port_destroy(node_port *port)
     if (port != NULL) {
         dure_service_destroy(port->service);
         dure_buf_fini(&port->scratch);
-        node_rate_table_destroy(port->addresses);
+        node_guard_fini(port);
         dure_mem_free(port);
     }
 }
@@ -737,7 +597,7 @@ node_conn *node_port_find(node_port *port, uint64_t id)
     if (!port->is_started) {
         return NULL;
     }
-    dure_session *session = dure_service_find(port->service, port_core(port), id);
+    dure_session *session = dure_service_find(port->service, node_port_core(port), id);
     return session != NULL && dure_session_is_connected(session) ? dure_session_context(session)
                                                                  : NULL;
 }

@@ -12,10 +12,24 @@
 #include "base/list.h"
 #include "cluster/rpc.h"
 #include "net/server_service.h"
+#include "net/strangers.h"
 #include "node/rate.h"
 #include "wire/mprpc.h"
 
 typedef struct node_port node_port;
+
+/* X(name, what the one that is turned away is told) */
+#define NODE_LIMIT_LIST(X)                                                                         \
+    X(RATE, "this address connects too often")                                                     \
+    X(ADDRESS, "this address has too many connections that have not logged in")                    \
+    X(FULL, "there are as many connections as there may be")
+
+typedef enum node_limit {
+#define NODE_LIMIT_ROW(name, text) NODE_LIMIT_##name,
+    NODE_LIMIT_LIST(NODE_LIMIT_ROW)
+#undef NODE_LIMIT_ROW
+        NODE_LIMIT_COUNT
+} node_limit;
 
 /* One connection. */
 typedef struct node_conn {
@@ -31,9 +45,15 @@ typedef struct node_conn {
     uint64_t opened_ms;
     uint64_t partial_since_ms; /* since when a message has begun and not ended; 0: none has */
     node_rate calls;
-    uint64_t over_since_ms; /* since when its queue is over the soft limit; 0: it is not */
-    bool is_trusted;        /* logged in, or authenticated: the limits of strangers end */
-    bool is_throttled;      /* reading waits for what is queued to leave, or for a barrier */
+    uint64_t over_since_ms;     /* since when its queue is over the soft limit; 0: it is not */
+    dure_stranger stranger;     /* counted until it is trusted */
+    uint64_t stranger_since_ms; /* when it came, or was a stranger again */
+    dure_list in_leaving;       /* of the port: it was refused and is told so */
+    bool is_leaving;
+    bool is_cut;       /* it has been, and is gone in a moment */
+    bool is_open;      /* on_open was called */
+    bool is_trusted;   /* logged in, or authenticated: the limits of strangers end */
+    bool is_throttled; /* reading waits for what is queued to leave, or for a barrier */
 } node_conn;
 
 typedef struct node_port_ops {
@@ -50,12 +70,16 @@ typedef struct node_port_config {
     const node_port_ops *ops;
     void *ctx;
     uint32_t connections_max;
-    bool makes_room;           /* one more connection ends the one that was silent for longest */
-    uint32_t idle_ms;          /* 0: off */
-    uint32_t call_deadline_ms; /* of a request that is served */
-    node_rate_limit calls;     /* of one connection */
-    node_rate_limit connects;  /* of one address */
-    const dure_net_networks *exempt; /* connects does not count for them; borrowed for life */
+    uint32_t room;      /* connections more that may be on their way out; at least 2 */
+    bool has_strangers; /* a full port closes the one of them that has been connected longest */
+    uint32_t strangers_per_address; /* 0: no limit */
+    uint32_t login_ms;              /* how long one may stay a stranger; 0: for ever */
+    bool makes_room;  /* where nobody is a stranger, the one goes that was silent for longest */
+    uint32_t idle_ms; /* 0: off */
+    uint32_t call_deadline_ms;       /* of a request that is served */
+    node_rate_limit calls;           /* of one connection */
+    node_rate_limit connects;        /* of one address */
+    const dure_net_networks *exempt; /* limits by address are not theirs; borrowed for life */
     const dure_registry_settings *settings; /* the other limits; borrowed for life */
     void (*on_closed)(node_port *port, void *ctx);
 } node_port_config;
@@ -89,6 +113,11 @@ uint32_t node_port_say_farewell(node_port *port, uint32_t most, const char *text
 
 /* Connections that nobody has closed yet. */
 uint32_t node_port_staying(const node_port *port);
+
+/* How often each limit has turned a connection away, and how often accepting had to pause because
+ * no descriptor was left. */
+void node_port_refusals(const node_port *port, uint64_t out_totals[NODE_LIMIT_COUNT],
+                        uint64_t *out_accept_pauses);
 
 /* The ctx it was made with. */
 void *node_port_ctx(const node_port *port);

@@ -26,7 +26,7 @@ ATTACKS = (
     os.urandom(2000),
     b"",
 )
-DESCRIPTORS = 220
+DESCRIPTORS = 256
 RESERVE = 128  # descriptor_reserve
 CALL_S_MAX = 1.0 * SLACK
 

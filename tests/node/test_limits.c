@@ -96,6 +96,269 @@ static void the_loopback_is_exempt_unless_it_is_said(void)
     sim_node_close(&sim);
 }
 
+static unsigned count_lines(const sim_node *sim, const char *text)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i + strlen(text) <= sim->log_text.len; i++) {
+        count += memcmp(sim->log_text.data + i, text, strlen(text)) == 0 ? 1 : 0;
+    }
+    return count;
+}
+
+static void who_is_turned_away_is_told_and_counted(void)
+{
+    sim_node sim;
+    sim_client clients[CLIENTS];
+    sim_node_open(&sim, few_connects);
+    unsigned alive = open_clients(&sim, clients);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        DURE_CHECK_EQ(sim_client_saw(&clients[i], "closing\x92\xaaOVERLOADED"),
+                      clients[i].session == NULL);
+    }
+    DURE_CHECK_EQ(sim.role->opened, alive); /* the role never hears of the others */
+    DURE_CHECK_EQ(sim.role->closed, 0);
+    DURE_CHECK_EQ(count_lines(&sim, "CONNECTIONS_REFUSED"), 1);
+    DURE_CHECK(sim_node_logged(&sim, "limit=RATE address=127.0.0.1:"));
+    sim_node_run(&sim, 11000);
+    char rest[32];
+    (void)snprintf(rest, sizeof rest, "count=%u\n", CLIENTS - alive - 1);
+    DURE_CHECK_EQ(count_lines(&sim, "CONNECTIONS_REFUSED"), 2);
+    DURE_CHECK(sim_node_logged(&sim, rest));
+    sim_node_run(&sim, 60000);
+    DURE_CHECK_EQ(count_lines(&sim, "CONNECTIONS_REFUSED"), 2);
+    close_clients(clients);
+    sim_node_close(&sim);
+}
+
+/* ---- strangers ---- */
+
+static void short_login(dure_registry_settings *settings)
+{
+    settings->client_login_ms = 10000;
+    settings->call_deadline_ms = 3000;
+}
+
+static void who_does_not_log_in_in_time_is_closed(void)
+{
+    sim_node sim;
+    sim_client stranger;
+    sim_client player;
+    sim_client former;
+    sim_node_open(&sim, short_login);
+    sim_client_open(&former, &sim);
+    uint64_t id = sim.role->last_client;
+    DURE_CHECK(sim_client_hears(&former, "enter", NULL, "\xc3"));
+    sim_client_open(&stranger, &sim);
+    sim_client_open(&player, &sim);
+    DURE_CHECK(sim_client_hears(&player, "enter", NULL, "\xc3"));
+    for (int second = 0; second < 9; second++) {
+        DURE_CHECK(sim_client_hears(&stranger, "hello", "mina", "mina")); /* talk buys no time */
+        sim_node_run(&sim, 1000);
+    }
+    DURE_CHECK(stranger.session != NULL);
+    dure_node_client_set_logged_in(sim.node, id, false);
+    sim_node_run(&sim, 1000);
+    DURE_CHECK(stranger.session == NULL);
+    DURE_CHECK(sim_client_saw(&stranger, "closing\x92\xadNOT_LOGGED_IN"));
+    sim_node_run(&sim, 8500);
+    DURE_CHECK(former.session != NULL); /* its time began with the logout */
+    sim_node_run(&sim, 1000);
+    DURE_CHECK(former.session == NULL);
+    sim_node_run(&sim, 600000);
+    DURE_CHECK(player.session != NULL);
+    sim_client_close(&stranger);
+    sim_client_close(&player);
+    sim_client_close(&former);
+    sim_node_close(&sim);
+}
+
+static void a_login_under_way_at_the_end_of_the_time_is_waited_for(void)
+{
+    for (int succeeds = 0; succeeds < 2; succeeds++) {
+        sim_node sim;
+        sim_client client;
+        sim_node_open(&sim, short_login);
+        sim_client_open(&client, &sim);
+        DURE_CHECK(sim_client_hears(&client, "hello", "mina", "mina"));
+        sim_node_run(&sim, 9000);
+        sim_client_ask(&client, "admit", NULL, 0);
+        sim_node_run(&sim, 2000);
+        DURE_CHECK(client.session != NULL);
+        if (succeeds == 1) {
+            DURE_REQUIRE(sim.role->admitting != NULL);
+            greeter_admit(sim.role, true);
+        }
+        sim_node_run(&sim, 3000); /* past the deadline of the login */
+        DURE_CHECK_EQ(client.session != NULL, succeeds == 1);
+        sim_client_close(&client);
+        sim_node_close(&sim);
+    }
+}
+
+static void no_time_to_log_in(dure_registry_settings *settings)
+{
+    settings->client_login_ms = 0;
+}
+
+static void strangers_may_stay_where_that_is_wanted(void)
+{
+    sim_node sim;
+    sim_client client;
+    sim_node_open(&sim, no_time_to_log_in);
+    sim_client_open(&client, &sim);
+    DURE_CHECK(sim_client_hears(&client, "hello", "mina", "mina"));
+    sim_node_run(&sim, 600000);
+    DURE_CHECK(client.session != NULL);
+    sim_client_close(&client);
+    sim_node_close(&sim);
+}
+
+static void six_clients(dure_registry_settings *settings)
+{
+    settings->clients_max = 6;
+}
+
+/* The first two log in, so the third is the stranger that came first. */
+static void a_full_port_closes_the_stranger_that_came_first(void)
+{
+    sim_node sim;
+    sim_client clients[CLIENTS];
+    sim_node_open(&sim, six_clients);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        sim_client_open(&clients[i], &sim); /* each gets in */
+        if (i < 2) {
+            DURE_CHECK(sim_client_hears(&clients[i], "enter", NULL, "\xc3"));
+        } else {
+            DURE_CHECK(sim_client_hears(&clients[i], "hello", "mina", "mina"));
+        }
+        size_t gone = i < 6 ? 0 : i - 5;
+        for (size_t j = 0; j <= i; j++) {
+            bool is_gone = j >= 2 && j < 2 + gone;
+            DURE_CHECK_EQ(clients[j].session == NULL, is_gone);
+            DURE_CHECK_EQ(sim_client_saw(&clients[j], "closing\x92\xaaOVERLOADED"), is_gone);
+        }
+    }
+    DURE_CHECK_EQ(dure_node_client_count(sim.node), 6);
+    DURE_CHECK(sim_node_logged(&sim, "limit=FULL"));
+    close_clients(clients);
+    sim_node_close(&sim);
+}
+
+static void few_strangers(dure_registry_settings *settings)
+{
+    settings->strangers_per_address = 3;
+    settings->address_exempt.count = 0;
+}
+
+static void few_strangers_elsewhere(dure_registry_settings *settings)
+{
+    settings->strangers_per_address = 3; /* and the loopback is exempt */
+}
+
+/* The first has its login under way and is passed over, whether the port is full or the address has
+ * too many. */
+static void a_login_under_way_is_not_cut_for_a_newcomer(void)
+{
+    static const sim_settings_fn settings[] = {six_clients, few_strangers};
+    for (size_t i = 0; i < DURE_COUNT_OF(settings); i++) {
+        sim_node sim;
+        sim_client clients[CLIENTS];
+        sim_node_open(&sim, settings[i]);
+        sim_client_open(&clients[0], &sim);
+        sim_client_ask(&clients[0], "admit", NULL, 0);
+        for (size_t j = 1; j < CLIENTS; j++) {
+            sim_client_open(&clients[j], &sim);
+        }
+        DURE_CHECK(clients[0].session != NULL);
+        DURE_CHECK(clients[1].session == NULL);
+        DURE_REQUIRE(sim.role->admitting != NULL);
+        greeter_admit(sim.role, true);
+        DURE_CHECK(sim_client_hears(&clients[0], "secret", NULL, "forty-two"));
+        close_clients(clients);
+        sim_node_close(&sim);
+    }
+}
+
+static void where_all_have_logged_in_the_newcomer_is_told(void)
+{
+    sim_node sim;
+    sim_client clients[CLIENTS];
+    sim_node_open(&sim, six_clients);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        sim_client_dial(&clients[i], &sim);
+        if (i < 6) {
+            DURE_CHECK(sim_client_hears(&clients[i], "enter", NULL, "\xc3"));
+        } else {
+            sim_node_run(&sim, 50);
+            DURE_CHECK(clients[i].session == NULL);
+            DURE_CHECK(sim_client_saw(&clients[i], "closing\x92\xaaOVERLOADED"));
+        }
+    }
+    DURE_CHECK_EQ(sim.role->opened, 6);
+    DURE_CHECK_EQ(dure_node_client_count(sim.node), 6);
+    close_clients(clients);
+    sim_node_close(&sim);
+}
+
+static void an_address_has_only_so_many_strangers(void)
+{
+    for (int is_exempt = 0; is_exempt < 2; is_exempt++) {
+        sim_node sim;
+        sim_client clients[CLIENTS];
+        sim_node_open(&sim, is_exempt == 1 ? few_strangers_elsewhere : few_strangers);
+        for (size_t i = 0; i < CLIENTS; i++) {
+            sim_client_open(&clients[i], &sim);
+            if (i < 5) {
+                DURE_CHECK(
+                    sim_client_hears(&clients[i], "enter", NULL, "\xc3")); /* count no more */
+            }
+        }
+        for (size_t i = 0; i < CLIENTS; i++) {
+            bool stays = is_exempt == 1 || i < 5 || i >= CLIENTS - 3;
+            DURE_CHECK_EQ(clients[i].session != NULL, stays);
+            DURE_CHECK_EQ(sim_client_saw(&clients[i], "closing\x92\xaaOVERLOADED"), !stays);
+        }
+        DURE_CHECK_EQ(sim_node_logged(&sim, "limit=ADDRESS"), is_exempt == 0);
+        /* One that logs out counts again, and the oldest of four strangers makes room for it. */
+        if (is_exempt == 0) {
+            dure_node_client_set_logged_in(sim.node, sim.role->last_client, true);
+            dure_node_client_set_logged_in(sim.node, sim.role->last_client, false);
+            sim_node_run(&sim, 50);
+            DURE_CHECK_EQ(dure_node_client_count(sim.node), 8);
+        }
+        close_clients(clients);
+        sim_node_close(&sim);
+    }
+}
+
+/* Silent ones, each renewed as soon as it is cut: whoever wants to log in still does. */
+static void those_who_hold_places_keep_nobody_out(void)
+{
+    enum { PLACES = 6, ROUNDS = 100 };
+    sim_node sim;
+    sim_client hogs[CLIENTS];
+    sim_node_open(&sim, six_clients);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        sim_client_dial(&hogs[i], &sim);
+    }
+    for (int round = 0; round < ROUNDS; round++) {
+        sim_client honest;
+        for (size_t i = 0; i < CLIENTS; i++) {
+            if (hogs[i].session == NULL) {
+                sim_client_close(&hogs[i]);
+                sim_client_dial(&hogs[i], &sim);
+            }
+        }
+        sim_client_open(&honest, &sim);
+        DURE_CHECK(sim_client_hears(&honest, "enter", NULL, "\xc3"));
+        DURE_CHECK(sim_client_hears(&honest, "secret", NULL, "forty-two"));
+        sim_client_close(&honest);
+        DURE_CHECK(dure_node_client_count(sim.node) <= PLACES + 2);
+    }
+    close_clients(hogs);
+    sim_node_close(&sim);
+}
+
 static void a_message_must_end_within_its_time(void)
 {
     static const char begun[] = "\x94\x00\x07\xa5hello\x91\xd9\xc8";
@@ -314,6 +577,15 @@ static void attackers_pay_themselves(void)
 DURE_SUITE(node_limits, DURE_TEST(calls_beyond_the_rate_are_overloaded),
            DURE_TEST(an_address_that_connects_too_often_is_turned_away),
            DURE_TEST(the_loopback_is_exempt_unless_it_is_said),
+           DURE_TEST(who_is_turned_away_is_told_and_counted),
+           DURE_TEST(who_does_not_log_in_in_time_is_closed),
+           DURE_TEST(a_login_under_way_at_the_end_of_the_time_is_waited_for),
+           DURE_TEST(strangers_may_stay_where_that_is_wanted),
+           DURE_TEST(a_full_port_closes_the_stranger_that_came_first),
+           DURE_TEST(a_login_under_way_is_not_cut_for_a_newcomer),
+           DURE_TEST(where_all_have_logged_in_the_newcomer_is_told),
+           DURE_TEST(an_address_has_only_so_many_strangers),
+           DURE_TEST(those_who_hold_places_keep_nobody_out),
            DURE_TEST(a_message_must_end_within_its_time), DURE_TEST(a_slow_reader_is_cut),
            DURE_TEST(an_answer_that_no_queue_holds_is_an_error),
            DURE_TEST(a_notification_that_no_queue_holds_is_not_sent),
