@@ -10,9 +10,8 @@
 #include "wire/cursor.h"
 #include "wire/packer.h"
 
-#define META_PART      4u
-#define META_KIND      5u
-#define META_PAIRS_MAX 13u /* of a message's own: with ours they still are a fixmap */
+#define META_PART 4u
+#define META_KIND 5u
 
 /* A body that is not whole yet. */
 typedef struct stream {
@@ -37,7 +36,7 @@ static dure_err pack_meta(dure_packer *packer, const dure_frame *message, const 
 {
     const bool has_own = part->index == 0 && message->meta.len > 1;
     const uint32_t own = has_own ? message->meta.data[0] & 0x0fu : 0;
-    if (own > META_PAIRS_MAX || (has_own && (message->meta.data[0] & 0xf0) != 0x80)) {
+    if (own > DURE_FRAME_META_PAIRS_MAX || (has_own && (message->meta.data[0] & 0xf0) != 0x80)) {
         return DURE_ERR_INVALID;
     }
     dure_packer_map(packer, own + 2);
@@ -256,12 +255,12 @@ static dure_err open_stream(dure_link_parts *parts, const dure_frame *frame, con
     s->message.kind = meta->kind;
     s->message.meta = (dure_slice){NULL, 0};
     s->message.body = (dure_slice){NULL, 0};
-    dure_buf_init(&s->meta, DURE_PARTS_META_MAX);
+    dure_buf_init(&s->meta, 0);
     dure_buf_init(&s->body, (size_t)meta->part.total);
     if (pairs > 0) {
         own->data[0] = (uint8_t)(0x80 | pairs);
         s->meta = *own;
-        dure_buf_init(own, DURE_PARTS_META_MAX);
+        dure_buf_init(own, 0);
     }
     dure_list_push_back(&parts->_streams, &s->node);
     parts->_stream_count++;
@@ -284,10 +283,9 @@ static dure_err stream_of(dure_link_parts *parts, const dure_frame *frame, strea
     part_meta meta = {.has_part = false};
     dure_buf own;
     uint32_t pairs = 0;
-    dure_buf_init(&own, DURE_PARTS_META_MAX);
+    dure_buf_init(&own, frame->meta.len + 1); /* what is not known here may be of any length */
     dure_err err = read_meta(frame->meta, &meta, &own, &pairs);
-    if (err == DURE_OK && (!meta.has_part || !meta.has_kind || pairs > META_PAIRS_MAX ||
-                           !kind_has_parts(frame, meta.kind))) {
+    if (err == DURE_OK && (!meta.has_part || !meta.has_kind || !kind_has_parts(frame, meta.kind))) {
         err = DURE_ERR_PROTOCOL;
     }
     if (err != DURE_OK) {

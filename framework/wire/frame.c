@@ -18,6 +18,7 @@
 #define FRAME_LEFT_AT      18
 #define FRAME_META_AT      31   /* where the meta map starts */
 #define FRAME_META_KEY_MAX 0x7f /* keys are positive fixints */
+#define FRAME_KEYS_WORD    64u
 
 const char *dure_frame_kind_name(dure_frame_kind kind)
 {
@@ -62,22 +63,43 @@ static bool frame_has_call_id(dure_frame_kind kind)
            kind == DURE_FRAME_CANCEL;
 }
 
-/* The meta map of bytes that were walked already: its keys are small integers. What a key that is
- * not known here says is skipped, as a field that is not known is. */
-static dure_err frame_meta(const uint8_t *data, size_t len, dure_slice *out_meta)
+/* Whether a key of a meta map is new in it; notes it. */
+static bool frame_note_key(uint64_t seen[2], uint8_t key)
+{
+    uint64_t *word = &seen[key / FRAME_KEYS_WORD];
+    const uint64_t bit = (uint64_t)1 << (key % FRAME_KEYS_WORD);
+    const bool is_new = (*word & bit) == 0;
+    *word |= bit;
+    return is_new;
+}
+
+/*
+ * The meta map of bytes that were walked already: a fixmap whose keys are small integers, each
+ * once. What a key that is not known here says is skipped, as a field that is not known is.
+ */
+static dure_err frame_meta(const uint8_t *data, size_t len, dure_frame_kind kind,
+                           dure_slice *out_meta)
 {
     dure_cursor cursor = dure_cursor_of(data, len);
-    uint32_t pairs = 0;
-    dure_err err = dure_cursor_map(&cursor, &pairs);
-    if (err != DURE_OK) {
+    uint64_t seen[2] = {0, 0};
+    const uint32_t pairs = data[0] & 0x0fu;
+    if ((data[0] & 0xf0) != 0x80) {
         return DURE_ERR_NOT_CANONICAL;
     }
+    if (kind != DURE_FRAME_PART && pairs > DURE_FRAME_META_PAIRS_MAX) {
+        return DURE_ERR_PROTOCOL;
+    }
+    cursor.at++;
     for (uint32_t i = 0; i < pairs; i++) {
-        if (*cursor.at == 0 || *cursor.at > FRAME_META_KEY_MAX) {
+        if (dure_cursor_left(&cursor) == 0) {
+            return DURE_ERR_MALFORMED;
+        }
+        const uint8_t key = *cursor.at;
+        if (key == 0 || key > FRAME_META_KEY_MAX || !frame_note_key(seen, key)) {
             return DURE_ERR_PROTOCOL;
         }
         cursor.at++;
-        err = dure_cursor_skip(&cursor);
+        const dure_err err = dure_cursor_skip(&cursor);
         if (err != DURE_OK) {
             return err;
         }
@@ -116,7 +138,7 @@ static dure_err frame_body(const uint8_t *data, size_t len, dure_frame *frame)
     }
     frame->meta = (dure_slice){NULL, 0};
     if (has_meta) {
-        err = frame_meta(data + at, len - at, &frame->meta);
+        err = frame_meta(data + at, len - at, frame->kind, &frame->meta);
         if (err != DURE_OK) {
             return err;
         }
@@ -174,8 +196,8 @@ dure_err dure_frame_split(dure_slice whole, dure_frame *out_frame)
     frame_header(whole.data, out_frame);
     out_frame->meta = (dure_slice){NULL, 0};
     if (whole.data[FRAME_META_AT] != 0x80) {
-        const dure_err err =
-            frame_meta(whole.data + FRAME_META_AT, whole.len - FRAME_META_AT, &out_frame->meta);
+        const dure_err err = frame_meta(whole.data + FRAME_META_AT, whole.len - FRAME_META_AT,
+                                        out_frame->kind, &out_frame->meta);
         if (err != DURE_OK) {
             return DURE_ERR_MALFORMED;
         }

@@ -9,7 +9,8 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-#define DURE_FRAME_HEADER_BYTES 32
+#define DURE_FRAME_HEADER_BYTES   32
+#define DURE_FRAME_META_PAIRS_MAX 13u /* of a message's own: with a part's two still a fixmap */
 
 #define DURE_FRAME_KIND_LIST(X)                                                                    \
     X(REQUEST, 0)                                                                                  \
@@ -51,8 +52,9 @@ typedef struct dure_frame {
  * frame_max (bytes of the whole frame), meta keys, meta and body by one walk of wire/check.h.
  * out_frame points into data; out_len is the length of the whole frame.
  * Fails: MORE (not complete yet; out_len says how many bytes are needed at least), TOO_LARGE,
- *        NOT_CANONICAL, MALFORMED, TOO_DEEP, TOO_MANY_ELEMENTS, PROTOCOL (a request with 0 ms left,
- * an unknown kind).
+ *        NOT_CANONICAL (also a meta that is no fixmap), MALFORMED, TOO_DEEP, TOO_MANY_ELEMENTS,
+ *        PROTOCOL (a request with 0 ms left, an unknown kind, a meta key twice or no positive
+ *        fixint, more than 13 of them on a frame that is no part).
  */
 DURE_CHECKED dure_err dure_frame_decode(const uint8_t *data, size_t len, size_t frame_max,
                                         dure_frame *out_frame, size_t *out_len);

@@ -333,6 +333,49 @@ static void a_messages_own_meta_comes_with_its_body(void)
     dure_buf_fini(&buf);
 }
 
+/* As on a plain frame: 13 keys of any length beside the two of the part. */
+static void keys_of_later_versions_are_skipped_on_a_part_too(void)
+{
+    static const uint8_t tail[] = {0x04, 0x93, 0x01, 0x00, 0x01, 0x05, 0x00};
+    static const uint8_t body[] = {0xc4, 0x01, 0xc0};
+    uint8_t meta[2048] = {0x8f};
+    size_t at = 1;
+    for (uint8_t key = 20; key < 32; key++) {
+        meta[at++] = key;
+        meta[at++] = 1;
+    }
+    meta[at++] = 32;
+    meta[at++] = 0xc5; /* a bin of 1,024 */
+    meta[at++] = 0x04;
+    at += 1 + 1024;
+    memcpy(meta + at, tail, sizeof tail);
+    at += sizeof tail;
+    const dure_frame raw = {.kind = DURE_FRAME_PART,
+                            .id = 7,
+                            .method = METHOD_ECHO,
+                            .left_ms = 10,
+                            .meta = {meta, at},
+                            .body = {body, sizeof body}};
+    dure_link_parts parts;
+    dure_buf buf;
+    dure_frame frame;
+    dure_frame whole;
+    bool is_whole = false;
+    const char *text = NULL;
+    size_t len = 0;
+    uint64_t total = 0;
+    dure_link_parts_init(&parts, 100, &total, 1000);
+    dure_buf_init(&buf, 4096);
+    DURE_REQUIRE_OK(dure_frame_encode(&buf, &raw));
+    DURE_REQUIRE_OK(dure_frame_decode(buf.data, buf.len, 4096, &frame, &len));
+    DURE_REQUIRE_OK(dure_link_parts_add(&parts, &frame, &whole, &is_whole, &text));
+    DURE_REQUIRE(is_whole);
+    DURE_CHECK_EQ(whole.meta.data[0], 0x8d);
+    DURE_CHECK_EQ(whole.meta.len, at - sizeof tail);
+    dure_link_parts_fini(&parts);
+    dure_buf_fini(&buf);
+}
+
 DURE_SUITE(cluster_link_parts, DURE_TEST(a_body_over_32_kib_goes_and_comes_in_parts),
            DURE_TEST(the_largest_body_arrives_whole),
            DURE_TEST(a_larger_one_is_refused_before_it_leaves),
@@ -343,4 +386,5 @@ DURE_SUITE(cluster_link_parts, DURE_TEST(a_body_over_32_kib_goes_and_comes_in_pa
            DURE_TEST(parts_that_do_not_fit_together_cut_the_link),
            DURE_TEST(what_is_announced_is_bounded),
            DURE_TEST(the_bodies_of_all_links_are_bounded_together),
-           DURE_TEST(a_messages_own_meta_comes_with_its_body));
+           DURE_TEST(a_messages_own_meta_comes_with_its_body),
+           DURE_TEST(keys_of_later_versions_are_skipped_on_a_part_too));
