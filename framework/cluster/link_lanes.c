@@ -2,7 +2,10 @@
  *
  * The lanes of one connection, see link_lanes.h. Whenever a send has ended the session is filled up
  * again: small frames first, then at least one part of the body whose turn it is, so that neither
- * lane starves the other. Bodies leave in the order in which they came.
+ * lane starves the other. What is in the bulk lane leaves in the order in which it came.
+ *
+ * A body that has to wait for small frames waits for those that queued before it, never for later
+ * ones, so it cannot be held off for ever.
  */
 #include "cluster/link_lanes.h"
 
@@ -18,11 +21,13 @@
 #define MARK_BULK   ((uint64_t)1 << 62)
 #define MARK_OFFSET (MARK_BULK - 1)
 
-/* A body that waits or is half sent. */
+/* A message of the bulk lane, waiting or half sent: a large body, or a small one behind it. */
 typedef struct bulk_body {
     dure_list node;
-    dure_frame frame; /* without body and meta */
-    uint64_t number;  /* among the lane's bodies; what its mark says */
+    dure_frame frame; /* body and meta are those below */
+    bool is_small;    /* leaves whole */
+    uint64_t after;   /* leaves when so much of the normal lane has left */
+    uint64_t number;  /* among the lane's messages; what its mark says */
     uint64_t expires_ms;
     dure_buf meta;
     dure_buf body;
@@ -40,9 +45,31 @@ void dure_link_lanes_init(dure_link_lanes *lanes, dure_session *session, size_t 
     dure_list_init(&lanes->_bulk);
 }
 
+static size_t small_cost(const bulk_body *bulk)
+{
+    return sizeof *bulk + bulk->meta.len + bulk->body.len;
+}
+
+static uint32_t *subject_slot(dure_link_lanes *lanes, uint64_t subject)
+{
+    /* Knuth's multiplicative hash. Sessions count up in their upper half. */
+    const uint32_t hash = (uint32_t)(subject ^ (subject >> 32)) * 2654435761u;
+    return &lanes->_bulk_subjects[hash >> (32 - DURE_LANES_SUBJECT_BITS)];
+}
+
 static void bulk_free(dure_link_lanes *lanes, bulk_body *bulk)
 {
-    lanes->_bulk_bytes -= bulk->body.len - bulk->at;
+    uint32_t *slot = subject_slot(lanes, bulk->frame.subject);
+    DURE_ASSERT(*slot > 0);
+    *slot -= 1;
+    lanes->_bulk_notifies -= bulk->frame.kind == DURE_FRAME_NOTIFY;
+    if (bulk->is_small) {
+        DURE_ASSERT(lanes->_behind_bytes >= small_cost(bulk));
+        lanes->_behind_bytes -= small_cost(bulk);
+    } else {
+        DURE_ASSERT(lanes->_bulk_bytes >= bulk->body.len - bulk->at);
+        lanes->_bulk_bytes -= bulk->body.len - bulk->at;
+    }
     dure_list_remove(&bulk->node);
     dure_buf_fini(&bulk->meta);
     dure_buf_fini(&bulk->body);
@@ -65,7 +92,8 @@ void dure_link_lanes_fini(dure_link_lanes *lanes)
 
 size_t dure_link_lanes_small_queued(const dure_link_lanes *lanes)
 {
-    return lanes->_normal.len - lanes->_normal_at + dure_session_send_queue_bytes(lanes->_session);
+    return lanes->_normal.len - lanes->_normal_at + lanes->_behind_bytes +
+           dure_session_send_queue_bytes(lanes->_session);
 }
 
 size_t dure_link_lanes_queued(const dure_link_lanes *lanes)
@@ -237,37 +265,75 @@ static dure_err pump_normal(dure_link_lanes *lanes, size_t session_max, uint64_t
     return DURE_OK;
 }
 
-/* ---- bodies in parts ---- */
+/* ---- the bulk lane ---- */
 
-static dure_err add_bulk(dure_link_lanes *lanes, const dure_frame *frame, uint64_t now_ms,
-                         uint64_t *out_mark)
+static bool has_conversation(const dure_frame *frame)
+{
+    return frame->kind == DURE_FRAME_NOTIFY || frame->subject != 0;
+}
+
+/* Whether something of its conversation waits in the bulk lane. */
+static bool is_behind_bulk(dure_link_lanes *lanes, const dure_frame *frame)
+{
+    if (frame->kind == DURE_FRAME_NOTIFY && lanes->_bulk_notifies > 0) {
+        return true;
+    }
+    if (frame->subject == 0 || *subject_slot(lanes, frame->subject) == 0) {
+        return false;
+    }
+    for (dure_list *node = lanes->_bulk.prev; node != &lanes->_bulk; node = node->prev) {
+        if (bulk_of(node)->frame.subject == frame->subject) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bulk_body *bulk_create(const dure_frame *frame)
 {
     bulk_body *bulk = dure_mem_alloc(sizeof *bulk);
     if (bulk == NULL) {
-        return DURE_ERR_NO_MEMORY;
+        return NULL;
     }
     dure_buf_init(&bulk->meta, DURE_PARTS_META_MAX);
     dure_buf_init(&bulk->body, frame->body.len);
-    dure_err err = dure_buf_append(&bulk->body, frame->body.data, frame->body.len);
-    if (err == DURE_OK) {
-        err = dure_buf_append(&bulk->meta, frame->meta.data, frame->meta.len);
-    }
-    if (err != DURE_OK) {
+    if (dure_buf_append(&bulk->body, frame->body.data, frame->body.len) != DURE_OK ||
+        dure_buf_append(&bulk->meta, frame->meta.data, frame->meta.len) != DURE_OK) {
         dure_buf_fini(&bulk->meta);
         dure_buf_fini(&bulk->body);
         dure_mem_free(bulk);
-        return err == DURE_ERR_FULL ? DURE_ERR_INVALID : err;
+        return NULL;
     }
     bulk->frame = *frame;
     bulk->frame.meta = (dure_slice){bulk->meta.data, bulk->meta.len};
     bulk->frame.body = (dure_slice){bulk->body.data, bulk->body.len};
+    return bulk;
+}
+
+static dure_err add_bulk(dure_link_lanes *lanes, const dure_frame *frame, uint64_t now_ms,
+                         uint64_t *out_mark)
+{
+    if (frame->meta.len > DURE_PARTS_META_MAX) {
+        return DURE_ERR_INVALID;
+    }
+    bulk_body *bulk = bulk_create(frame);
+    if (bulk == NULL) {
+        return DURE_ERR_NO_MEMORY;
+    }
+    bulk->is_small = frame->body.len <= DURE_LANES_PART_BYTES;
     bulk->expires_ms = frame->kind == DURE_FRAME_REQUEST ? now_ms + frame->left_ms : 0;
-    bulk->stream = ++lanes->_stream;
+    if (bulk->is_small) {
+        lanes->_behind_bytes += small_cost(bulk);
+    } else {
+        bulk->after = has_conversation(frame) ? lanes->_normal_queued : 0;
+        bulk->stream = ++lanes->_stream;
+        lanes->_bulk_bytes += bulk->body.len;
+    }
     dure_list_push_back(&lanes->_bulk, &bulk->node);
-    lanes->_bulk_bytes += bulk->body.len;
-    lanes->_bulk_queued++;
-    bulk->number = lanes->_bulk_queued;
-    *out_mark = MARK_BULK | lanes->_bulk_queued;
+    *subject_slot(lanes, frame->subject) += 1;
+    lanes->_bulk_notifies += frame->kind == DURE_FRAME_NOTIFY;
+    bulk->number = ++lanes->_bulk_queued;
+    *out_mark = MARK_BULK | bulk->number;
     return DURE_OK;
 }
 
@@ -298,16 +364,21 @@ bool dure_link_lanes_cancel(dure_link_lanes *lanes, uint32_t id)
     return false;
 }
 
-static dure_err send_part(dure_link_lanes *lanes, bulk_body *bulk, uint64_t now_ms)
+static dure_err send_small(dure_link_lanes *lanes, bulk_body *bulk)
+{
+    const dure_err err = dure_frame_encode(&lanes->_part, &bulk->frame);
+    if (err != DURE_OK) {
+        return err;
+    }
+    return dure_link_lanes_control(lanes, (dure_slice){lanes->_part.data, lanes->_part.len});
+}
+
+static dure_err send_part(dure_link_lanes *lanes, bulk_body *bulk)
 {
     const size_t left = bulk->body.len - bulk->at;
     const size_t len = left < DURE_LANES_PART_BYTES ? left : DURE_LANES_PART_BYTES;
     const dure_part part = {.stream = bulk->stream, .index = bulk->index, .total = bulk->body.len};
     const dure_slice piece = {bulk->body.data + bulk->at, len};
-    if (bulk->expires_ms != 0) {
-        bulk->frame.left_ms = (uint32_t)(bulk->expires_ms - now_ms);
-    }
-    dure_buf_clear(&lanes->_part);
     dure_err err = dure_part_encode(&lanes->_part, &bulk->frame, &part, piece);
     if (err == DURE_OK) {
         const dure_slice bytes = {lanes->_part.data, lanes->_part.len};
@@ -324,20 +395,32 @@ static dure_err send_part(dure_link_lanes *lanes, bulk_body *bulk, uint64_t now_
     return DURE_OK;
 }
 
-static dure_err pump_part(dure_link_lanes *lanes, uint64_t now_ms)
+/* The next part of the bulk lane, or a whole small frame of it. */
+static dure_err pump_bulk(dure_link_lanes *lanes, uint64_t now_ms)
 {
     bulk_body *bulk = bulk_of(lanes->_bulk.next);
     if (bulk->expires_ms != 0 && now_ms >= bulk->expires_ms) {
         bulk_drop(lanes, bulk, true);
         return DURE_OK;
     }
-    const dure_err err = send_part(lanes, bulk, now_ms);
-    if (err == DURE_OK && bulk->at == bulk->body.len) {
+    if (bulk->expires_ms != 0) {
+        bulk->frame.left_ms = (uint32_t)(bulk->expires_ms - now_ms);
+    }
+    dure_buf_clear(&lanes->_part);
+    const dure_err err = bulk->is_small ? send_small(lanes, bulk) : send_part(lanes, bulk);
+    if (err == DURE_OK && (bulk->is_small || bulk->at == bulk->body.len)) {
         marks_add(&lanes->_bulk_marks, bulk->number, lanes->session_bytes,
                   dure_session_handed_bytes(lanes->_session));
         bulk_free(lanes, bulk);
     }
     return err;
+}
+
+/* Whether something of the bulk lane may leave: what queued before it, if it minds, has. */
+static bool has_bulk(const dure_link_lanes *lanes)
+{
+    return !dure_list_is_empty(&lanes->_bulk) &&
+           bulk_of(lanes->_bulk.next)->after <= lanes->_normal_queued - normal_waiting(lanes);
 }
 
 /* ---- both ---- */
@@ -347,12 +430,13 @@ dure_err dure_link_lanes_add(dure_link_lanes *lanes, dure_slice frame, uint64_t 
 {
     dure_frame split;
     /* The smallest frame around a body that is cut; the exact length follows. */
-    if (frame.len > DURE_LANES_PART_BYTES + DURE_FRAME_HEADER_BYTES) {
+    const bool may_be_large = frame.len > DURE_LANES_PART_BYTES + DURE_FRAME_HEADER_BYTES;
+    if (may_be_large || !dure_list_is_empty(&lanes->_bulk)) {
         const dure_err err = dure_frame_split(frame, &split);
         if (err != DURE_OK) {
             return err;
         }
-        if (split.body.len > DURE_LANES_PART_BYTES) {
+        if (split.body.len > DURE_LANES_PART_BYTES || is_behind_bulk(lanes, &split)) {
             return add_bulk(lanes, &split, now_ms, out_mark);
         }
     }
@@ -370,9 +454,9 @@ dure_err dure_link_lanes_pump(dure_link_lanes *lanes, uint64_t now_ms, bool is_a
     dure_err err =
         pump_normal(lanes, is_all ? SIZE_MAX : DURE_LANES_SESSION_BYTES - reserve, now_ms);
     bool is_owed = true; /* one part, also while small frames fill the session */
-    while (err == DURE_OK && !dure_list_is_empty(&lanes->_bulk) &&
+    while (err == DURE_OK && has_bulk(lanes) &&
            has_room(lanes, is_owed ? DURE_LANES_SESSION_BYTES : DURE_LANES_BULK_BYTES, is_all)) {
-        err = pump_part(lanes, now_ms);
+        err = pump_bulk(lanes, now_ms);
         is_owed = false;
     }
     return err;

@@ -5,6 +5,10 @@
  * in the bulk lane and leaves as parts, one at a time. The session holds a bounded amount, so that
  * a large body delays neither a heartbeat nor a small call by more than that.
  *
+ * What belongs to one conversation (all notifications, and all frames of one subject) keeps its
+ * order: a small frame that comes behind a large body of its conversation waits with it in the bulk
+ * lane, and a large body waits for the small frames that queued before it.
+ *
  * Each frame of the normal and bulk lanes has a mark that tells, when the connection has ended,
  * whether its last byte was given to the system.
  *
@@ -21,6 +25,7 @@
 #define DURE_LANES_BULK_BYTES    131072u /* no further part goes to a session with so much queued */
 #define DURE_LANES_SESSION_BYTES 262144u /* no small frame either */
 #define DURE_LANES_RUNS          32u
+#define DURE_LANES_SUBJECT_BITS  6u /* of the hash by which a subject is looked for */
 
 /* So much of a lane lies in the session, ending at an offset of the connection's bytes. */
 typedef struct dure_lanes_run {
@@ -49,8 +54,11 @@ typedef struct dure_link_lanes {
     size_t _normal_at;
     uint64_t _normal_queued; /* of the lane's bytes, in all */
     dure_list _bulk;
-    size_t _bulk_bytes;
-    uint64_t _bulk_queued; /* of its bodies, in all */
+    size_t _bulk_bytes;      /* of its large bodies */
+    size_t _behind_bytes;    /* of the small frames that wait behind these, with what holds them */
+    uint64_t _bulk_queued;   /* of its messages, in all */
+    uint32_t _bulk_notifies; /* that wait in it */
+    uint32_t _bulk_subjects[1u << DURE_LANES_SUBJECT_BITS];
     uint32_t _stream;
     dure_lanes_marks _normal_marks;
     dure_lanes_marks _bulk_marks;
@@ -63,7 +71,7 @@ void dure_link_lanes_init(dure_link_lanes *lanes, dure_session *session, size_t 
 /* Drops what waits. */
 void dure_link_lanes_fini(dure_link_lanes *lanes);
 
-/* Bytes that wait in the lanes and in the session; the same without the bodies in the bulk lane. */
+/* Bytes that wait in the lanes and in the session; the same without the large bodies. */
 size_t dure_link_lanes_queued(const dure_link_lanes *lanes);
 size_t dure_link_lanes_small_queued(const dure_link_lanes *lanes);
 
@@ -74,7 +82,7 @@ bool dure_link_lanes_is_empty(const dure_link_lanes *lanes);
 DURE_CHECKED dure_err dure_link_lanes_control(dure_link_lanes *lanes, dure_slice frames);
 
 /*
- * One whole frame of calls, into the lane that its size wants. out_mark: for
+ * One whole frame of calls, into the lane that its size and its conversation want. out_mark: for
  * dure_link_lanes_has_left. Fails: NO_MEMORY, OVERLOADED, STATE; nothing was queued.
  */
 DURE_CHECKED dure_err dure_link_lanes_add(dure_link_lanes *lanes, dure_slice frame, uint64_t now_ms,

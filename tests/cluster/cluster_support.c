@@ -9,9 +9,16 @@
 
 static const uint8_t body_bytes[] = {0x93, 0x01, 0x02, 0x03};
 
+static void tell_served(const test_node *node, const dure_request *request)
+{
+    if (node->on_served != NULL) {
+        node->on_served(node->served_ctx, request);
+    }
+}
+
 static void serve_echo(dure_request *request, dure_slice params, void *state)
 {
-    (void)state;
+    tell_served(state, request);
     dure_request_reply(request, params);
 }
 
@@ -65,9 +72,10 @@ static void serve_hop(dure_request *request, dure_slice params, void *state)
 
 static void serve_note(dure_request *request, dure_slice params, void *state)
 {
-    (void)request;
+    test_node *node = state;
     (void)params;
-    ((test_node *)state)->notes++;
+    node->notes++;
+    tell_served(node, request);
 }
 
 static void serve_custom(dure_request *request, dure_slice params, void *state)

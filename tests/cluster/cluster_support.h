@@ -43,6 +43,9 @@ typedef struct test_node {
     bool tally_holds;   /* instead of answering its number */
     dure_err fail_with; /* so often */
     int fails;
+    /* What note and echo got, before they serve it. May be NULL. */
+    void (*on_served)(void *ctx, const dure_request *request);
+    void *served_ctx;
 } test_node;
 
 typedef struct test_cluster {
