@@ -57,7 +57,7 @@ static void step_not_called(step_ctx *step, dure_err err)
     step_free(step);
 }
 
-/* The player that a client's request comes from; answers UNAVAILABLE where it is not here. */
+/* The player that a client's request comes from; answers NO_PLAYER where it is not here. */
 static world_player *player_of(game *g, dure_request *request)
 {
     world_client client;
@@ -67,7 +67,7 @@ static world_player *player_of(game *g, dure_request *request)
     world_player *player = game_holds_lease(g) ? world_find_client(g->world, client) : NULL;
     if (player == NULL || player->is_leaving) {
         player = NULL;
-        dure_request_fail(request, DURE_ERR_UNAVAILABLE, "the player is not on this node yet");
+        dure_request_fail(request, DURE_ERR_NO_PLAYER, "%s", dure_err_text(DURE_ERR_NO_PLAYER));
     }
     return player;
 }
@@ -169,15 +169,25 @@ static void on_inventory(dure_request *request, const game_inventory_params *in,
     }
 }
 
+/* FENCED: nothing was given, and the player is another node's or another login's by now. */
+static void give_failed(const step_ctx *step, const dure_outcome *outcome)
+{
+    world_player *player = world_find_id(step->g->world, step->player_id);
+    if (outcome->status != DURE_ERR_FENCED) {
+        dure_request_forward(step->request, outcome);
+        return;
+    }
+    if (player != NULL && player->epoch == step->epoch) {
+        game_fenced(step->g, player);
+    }
+    dure_request_fail(step->request, DURE_ERR_NO_PLAYER, "the player has another owner");
+}
+
 static void on_given(void *ctx, const dure_outcome *outcome, const db_give_result *result)
 {
     step_ctx *step = ctx;
     if (result == NULL) {
-        world_player *player = world_find_id(step->g->world, step->player_id);
-        if (outcome->status == DURE_ERR_FENCED && player != NULL && player->epoch == step->epoch) {
-            game_fenced(step->g, player);
-        }
-        dure_request_forward(step->request, outcome);
+        give_failed(step, outcome);
     } else {
         game_give_result out = {.balance = result->balance};
         game_reply_give(step->request, &out);
@@ -247,8 +257,7 @@ static bool login_kick(step_ctx *step, const db_login_result *login)
     }
     memcpy(gateway, login->old_gateway.data, login->old_gateway.len);
     gateway[login->old_gateway.len] = '\0';
-    /* A gateway that was started again numbers its clients anew: the older session is this very one
-     * then. */
+    /* A gateway whose numbers are not new ones would end the very login that asks. */
     if (strcmp(gateway, dure_request_peer(step->request)->id) == 0 &&
         login->old_client == dure_request_subject(step->request)) {
         return false;

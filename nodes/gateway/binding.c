@@ -4,11 +4,13 @@
  */
 #include "nodes/gateway/binding.h"
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "game.schema.h"
 #include "nodes/gateway/session.h"
 
-#define BIND_AGAIN_MAX 256u /* enters of the tick that are outstanding */
+#define BIND_AGAIN_MAX 256u  /* enters of the tick that are outstanding at one node */
+#define BIND_LOOK_MAX  4096u /* clients that one tick looks at; some 0.2 us each */
 #define BIND_SOON_MS   1000u
 #define BIND_AWAIT_MS  4000u /* less than a call's own deadline, so that it is told why */
 #define BIND_NAMES_MAX 100u
@@ -20,7 +22,7 @@ typedef struct bind_step {
     char room[GATEWAY_NAME_BYTES_MAX + 1];
     dure_request *request;
     gateway_bound_fn on_bound;
-    bool is_again;                      /* begun by the tick */
+    gateway_home *home;                 /* of one that the tick began: counts it; else NULL */
     uint32_t enter_ms;                  /* 0: as long as the request has */
     uint32_t names_max;                 /* of the room's players: 0 for whom nobody will read */
     const dure_registry_node *entering; /* NULL: enter has not been called */
@@ -58,45 +60,87 @@ static bool is_inviting(const gateway *g, const dure_registry_node *node)
            !dure_rpc_peer_is_draining(g->rpc, node->id);
 }
 
-static void bind_end(bind_step *step, const dure_outcome *outcome, const game_enter_result *entered)
+static uint64_t now_ms_of(const gateway *g)
+{
+    return dure_iocp_core_now_ms(dure_node_core(g->node));
+}
+
+/* On no node, or on one that has not said so: calls wait where they may still. */
+static void settle_on_none(gateway *g, gateway_client *client, const char *why)
+{
+    const bool may_wait =
+        client->state != GATEWAY_CLIENT_ENTERING && now_ms_of(g) < client->await_until_ms;
+    gateway_client_set_state(&g->clients, client,
+                             may_wait ? GATEWAY_CLIENT_AWAITING : GATEWAY_CLIENT_UNBOUND, why);
+}
+
+/* ---- the end of a binding ---- */
+
+/* The client went while its player came in. However that went: a lost answer may have been a yes.
+ */
+static void end_without_client(const bind_step *step)
+{
+    if (step->entering != NULL) {
+        send_leave(step->g, step->entering, step->client, step->player, step->epoch);
+    }
+    if (step->request != NULL) {
+        dure_request_fail(step->request, DURE_ERR_CANCELLED, "the client is gone");
+    }
+}
+
+static void end_taken_over(const bind_step *step, gateway_client *client,
+                           const dure_outcome *outcome)
+{
+    if (step->request != NULL) {
+        dure_request_forward(step->request, outcome);
+    }
+    gateway_session_end(step->g, client, DURE_ERR_TAKEN_OVER, GATEWAY_TAKEN_OVER_TEXT);
+}
+
+/* What has waited goes on; a node that began to drain while the player came in is left again. */
+static void go_on(gateway *g, gateway_client *client)
+{
+    if (client->state == GATEWAY_CLIENT_BOUND &&
+        dure_rpc_peer_is_draining(g->rpc, client->node->id)) {
+        gateway_move_out(g, client);
+    } else {
+        gateway_client_run_waiting(&g->clients, client, g);
+    }
+}
+
+static void end_settled(const bind_step *step, gateway_client *client, const dure_outcome *outcome,
+                        const game_enter_result *entered)
 {
     gateway *g = step->g;
-    gateway_client *client = gateway_client_find(&g->clients, step->client);
-    g->entering -= step->is_again ? 1 : 0;
-    if (client == NULL) {
-        if (step->entering != NULL) { /* however it went: a lost answer may have been a yes */
-            send_leave(g, step->entering, step->client, step->player, step->epoch);
-        }
-        if (step->request != NULL) {
-            dure_request_fail(step->request, DURE_ERR_CANCELLED, "the client is gone");
-        }
-        dure_mem_free(step);
-        return;
-    }
-    if (outcome->status == DURE_ERR_TAKEN_OVER) {
-        if (step->request != NULL) {
-            dure_request_forward(step->request, outcome);
-        }
-        gateway_session_end(g, client, DURE_ERR_TAKEN_OVER, GATEWAY_TAKEN_OVER_TEXT);
-        dure_mem_free(step);
-        return;
-    }
     if (entered != NULL) {
-        client->state = GATEWAY_CLIENT_BOUND;
-        client->await_until_ms = 0;
         gateway_name_copy(client->room, entered->room);
+        client->await_until_ms = 0;
+        gateway_client_set_state(&g->clients, client, GATEWAY_CLIENT_BOUND, "entered");
     } else {
-        client->state = GATEWAY_CLIENT_UNBOUND; /* and perhaps on client->node all the same */
+        settle_on_none(g, client, dure_err_name(outcome->status)); /* and perhaps on its node */
     }
     if (step->on_bound != NULL) {
         step->on_bound(g, client, step->request, outcome, entered);
     }
-    client = gateway_client_find(&g->clients, step->client);
-    if (client != NULL && client->state == GATEWAY_CLIENT_BOUND &&
-        dure_rpc_peer_is_draining(g->rpc, client->node->id)) {
-        gateway_move_out(g, client); /* it began to drain while the player came in */
-    } else if (client != NULL) {
-        gateway_client_run_waiting(&g->clients, client, g);
+    client = gateway_client_find(&g->clients, step->client); /* on_bound may have ended it */
+    if (client != NULL) {
+        go_on(g, client);
+    }
+}
+
+static void bind_end(bind_step *step, const dure_outcome *outcome, const game_enter_result *entered)
+{
+    gateway_client *client = gateway_client_find(&step->g->clients, step->client);
+    if (step->home != NULL) {
+        DURE_ASSERT(step->home->entering > 0);
+        step->home->entering--;
+    }
+    if (client == NULL) {
+        end_without_client(step);
+    } else if (outcome->status == DURE_ERR_TAKEN_OVER) {
+        end_taken_over(step, client, outcome);
+    } else {
+        end_settled(step, client, outcome, entered);
     }
     dure_mem_free(step);
 }
@@ -107,6 +151,8 @@ static void bind_fail(bind_step *step, dure_err err)
     dure_outcome outcome = {.status = err, .code = (uint32_t)err};
     bind_end(step, &outcome, NULL);
 }
+
+/* ---- leave, then enter ---- */
 
 static void on_entered(void *ctx, const dure_outcome *outcome, const game_enter_result *result)
 {
@@ -165,47 +211,77 @@ static void bind_leave(bind_step *step, const gateway_client *client)
     }
 }
 
-static void bind_start(gateway *g, gateway_client *client, dure_str room, dure_request *request,
-                       gateway_bound_fn on_bound, bool is_again, uint32_t enter_ms,
-                       uint32_t names_max)
+static bind_step *step_new(gateway *g, const gateway_client *client, dure_str room)
 {
     bind_step *step = dure_mem_alloc(sizeof *step);
-    if (step == NULL) {
-        if (request != NULL) {
-            dure_request_fail(request, DURE_ERR_OVERLOADED, "out of memory");
-        }
-        return;
+    if (step != NULL) {
+        step->g = g;
+        step->client = client->id;
+        gateway_name_copy(step->room, room);
+        gateway_name_copy(step->player, dure_str_of(client->player));
     }
-    step->g = g;
-    step->client = client->id;
-    step->request = request;
-    step->on_bound = on_bound;
-    step->is_again = is_again;
-    step->enter_ms = enter_ms;
-    step->names_max = names_max;
-    g->entering += is_again ? 1 : 0;
-    gateway_name_copy(step->room, room);
-    gateway_name_copy(step->player, dure_str_of(client->player));
-    const dure_registry_node *to = dure_rpc_node_of_key(g->rpc, GATEWAY_PLAYER_ROLE, room);
-    bool has_to_leave = client->node != NULL && client->node != to;
-    client->state = GATEWAY_CLIENT_BINDING;
-    if (has_to_leave) {
+    return step;
+}
+
+/* Takes a step that is filled in. */
+static void bind_start(bind_step *step, gateway_client *client)
+{
+    gateway *g = step->g;
+    const dure_registry_node *to =
+        dure_rpc_node_of_key(g->rpc, GATEWAY_PLAYER_ROLE, dure_str_of(step->room));
+    const bool is_first = client->state == GATEWAY_CLIENT_LOGGING_IN;
+    gateway_client_set_state(&g->clients, client,
+                             is_first ? GATEWAY_CLIENT_ENTERING : GATEWAY_CLIENT_BINDING,
+                             step->home != NULL ? "again" : "asked");
+    if (client->node != NULL && client->node != to) {
         bind_leave(step, client);
     } else {
         bind_enter(step);
     }
 }
 
+/* Nothing is begun, and nobody is left where it was in between. */
+static void bind_without_memory(gateway *g, gateway_client *client, dure_request *request,
+                                gateway_bound_fn on_bound)
+{
+    const dure_outcome outcome = {.status = DURE_ERR_OVERLOADED, .code = DURE_ERR_OVERLOADED};
+    const uint64_t id = client->id;
+    if (client->state == GATEWAY_CLIENT_LOGGING_IN) {
+        gateway_client_set_state(&g->clients, client, GATEWAY_CLIENT_UNBOUND, "no memory");
+    }
+    on_bound(g, client, request, &outcome, NULL);
+    client = gateway_client_find(&g->clients, id);
+    if (client != NULL) {
+        gateway_client_run_waiting(&g->clients, client, g);
+    }
+}
+
 void gateway_bind(gateway *g, gateway_client *client, dure_str room, dure_request *request,
                   gateway_bound_fn on_bound)
 {
-    bind_start(g, client, room, request, on_bound, false, 0, BIND_NAMES_MAX);
+    bind_step *step = step_new(g, client, room);
+    if (step == NULL) {
+        bind_without_memory(g, client, request, on_bound);
+        return;
+    }
+    step->request = request;
+    step->on_bound = on_bound;
+    step->names_max = BIND_NAMES_MAX;
+    bind_start(step, client);
 }
 
-void gateway_bind_soon(gateway *g, gateway_client *client, dure_str room, dure_request *request,
-                       gateway_bound_fn on_bound)
+void gateway_bind_first(gateway *g, gateway_client *client, dure_str room, dure_request *request,
+                        gateway_bound_fn on_bound)
 {
-    bind_start(g, client, room, request, on_bound, false, BIND_SOON_MS, 0);
+    bind_step *step = step_new(g, client, room);
+    if (step == NULL) {
+        bind_without_memory(g, client, request, on_bound);
+        return;
+    }
+    step->request = request;
+    step->on_bound = on_bound;
+    step->enter_ms = BIND_SOON_MS;
+    bind_start(step, client);
 }
 
 void gateway_unbind(gateway *g, const gateway_client *client)
@@ -216,6 +292,14 @@ void gateway_unbind(gateway *g, const gateway_client *client)
     send_leave(g, client->node, client->id, client->player, client->epoch);
 }
 
+/* ---- a node that goes ---- */
+
+static void moved_out(gateway *g, gateway_client *client)
+{
+    client->node = NULL;
+    settle_on_none(g, client, "has left");
+}
+
 static void on_moved_out(void *ctx, const dure_outcome *outcome, const game_leave_result *result)
 {
     bind_step *step = ctx;
@@ -223,66 +307,108 @@ static void on_moved_out(void *ctx, const dure_outcome *outcome, const game_leav
     (void)outcome; /* a node that stops gives its players up anyway */
     (void)result;
     if (client != NULL) {
-        client->node = NULL;
-        client->state = GATEWAY_CLIENT_UNBOUND;
+        moved_out(step->g, client);
     }
     dure_mem_free(step);
 }
 
 void gateway_move_out(gateway *g, gateway_client *client)
 {
-    bind_step *step = dure_mem_alloc(sizeof *step);
+    bind_step *step = step_new(g, client, dure_str_of(client->room));
     if (step == NULL) {
         return; /* the node gives the player up by itself */
     }
-    step->g = g;
-    step->client = client->id;
-    client->state = GATEWAY_CLIENT_BINDING;
-    client->await_until_ms = dure_iocp_core_now_ms(dure_node_core(g->node)) + BIND_AWAIT_MS;
+    client->await_until_ms = now_ms_of(g) + BIND_AWAIT_MS;
+    gateway_client_set_state(&g->clients, client, GATEWAY_CLIENT_BINDING, "its node drains");
     game_leave_params in = {.player = dure_str_of(client->player), .epoch = client->epoch};
     dure_target target = dure_to_node(client->node->id);
     dure_call_options options = {.subject = client->id, .deadline_ms = BIND_LEAVE_MS};
     dure_call_id call;
     if (game_call_leave(g->rpc, &target, &in, &options, on_moved_out, step, &call) != DURE_OK) {
-        client->node = NULL;
-        client->state = GATEWAY_CLIENT_UNBOUND;
+        moved_out(g, client);
         dure_mem_free(step);
     }
 }
 
-/* True: it is UNBOUND still, and nobody waits for longer than is promised. */
-static bool wants_binding(gateway *g, gateway_client *client, uint64_t now_ms)
+void gateway_await(gateway *g, gateway_client *client, const char *why)
 {
-    if (client->state != GATEWAY_CLIENT_UNBOUND) {
-        return false;
+    client->await_until_ms = now_ms_of(g) + BIND_AWAIT_MS;
+    gateway_client_set_state(&g->clients, client, GATEWAY_CLIENT_AWAITING, why);
+}
+
+void gateway_lose_node(gateway *g, const dure_registry_node *node)
+{
+    gateway_client *client;
+    gateway_client *next;
+    HASH_ITER(hh, g->clients.by_id, client, next)
+    {
+        if (client->node != node) {
+            continue;
+        }
+        if (client->state == GATEWAY_CLIENT_BOUND) {
+            gateway_client_set_state(&g->clients, client, GATEWAY_CLIENT_UNBOUND,
+                                     "its node is down");
+        }
+        if (client->state == GATEWAY_CLIENT_UNBOUND || client->state == GATEWAY_CLIENT_AWAITING) {
+            client->node = NULL;
+        }
     }
-    if (client->await_until_ms == 0 || now_ms < client->await_until_ms) {
-        return true;
+}
+
+/* ---- again ---- */
+
+static gateway_home *home_of(gateway *g, dure_str room)
+{
+    const dure_registry_node *node = dure_rpc_node_of_key(g->rpc, GATEWAY_PLAYER_ROLE, room);
+    for (size_t i = 0; i < g->home_count; i++) {
+        if (g->homes[i].node == node) {
+            return &g->homes[i];
+        }
     }
-    uint64_t id = client->id;
-    client->await_until_ms = 0;
-    gateway_client_run_waiting(&g->clients, client, g);
-    client = gateway_client_find(&g->clients, id);
-    return client != NULL && client->state == GATEWAY_CLIENT_UNBOUND;
+    return NULL; /* no node of that role is configured */
+}
+
+/* A node that answers slowly keeps nobody from the others: each has a count of its own. */
+static void bind_if_invited(gateway *g, gateway_client *client)
+{
+    const dure_str room = dure_str_of(client->room);
+    gateway_home *home = home_of(g, room);
+    if (home == NULL || home->entering >= BIND_AGAIN_MAX || !is_inviting(g, home->node)) {
+        return;
+    }
+    bind_step *step = step_new(g, client, room);
+    if (step == NULL) {
+        return; /* the next tick tries again */
+    }
+    step->home = home;
+    home->entering++;
+    bind_start(step, client);
+}
+
+static void look_after(gateway *g, gateway_client *client)
+{
+    const uint64_t id = client->id;
+    if (client->state == GATEWAY_CLIENT_AWAITING && now_ms_of(g) >= client->await_until_ms) {
+        gateway_client_set_state(&g->clients, client, GATEWAY_CLIENT_UNBOUND, "waited too long");
+        gateway_client_run_waiting(&g->clients, client, g);
+        client = gateway_client_find(&g->clients, id);
+    }
+    if (client != NULL &&
+        (client->state == GATEWAY_CLIENT_UNBOUND || client->state == GATEWAY_CLIENT_AWAITING)) {
+        bind_if_invited(g, client);
+    }
 }
 
 void gateway_bind_again(gateway *g)
 {
-    gateway_client *client;
-    gateway_client *next;
-    uint64_t now_ms = dure_iocp_core_now_ms(dure_node_core(g->node));
-    HASH_ITER(hh, g->clients.by_id, client, next)
-    {
-        if (!wants_binding(g, client, now_ms)) {
-            continue;
-        }
-        if (g->entering >= BIND_AGAIN_MAX) {
-            return;
-        }
-        const dure_registry_node *node =
-            dure_rpc_node_of_key(g->rpc, GATEWAY_PLAYER_ROLE, dure_str_of(client->room));
-        if (node != NULL && is_inviting(g, node)) {
-            bind_start(g, client, dure_str_of(client->room), NULL, NULL, true, 0, 0);
-        }
+    gateway_clients *clients = &g->clients;
+    uint32_t count =
+        clients->unbound_count < BIND_LOOK_MAX ? clients->unbound_count : BIND_LOOK_MAX;
+    while (count > 0 && !dure_list_is_empty(&clients->unbound)) {
+        count--;
+        dure_list *first = clients->unbound.next;
+        dure_list_remove(first);
+        dure_list_push_back(&clients->unbound, first); /* the others have their turn before it */
+        look_after(g, DURE_CONTAINER_OF(first, gateway_client, in_unbound));
     }
 }

@@ -17,18 +17,21 @@ typedef void (*gateway_bound_fn)(gateway *g, gateway_client *client, dure_reques
 
 /*
  * Brings the client's player to the node of `room`, leaving its present node first where that is
- * another one. The client is BINDING until on_bound, and then BOUND, or UNBOUND where it failed.
- * The answer has names of those who are in the room.
- * request (held; may be NULL) is on_bound's to answer; it is answered here where the client has
- * gone meanwhile. on_bound may be NULL with request.
+ * another one. The client is BINDING until on_bound, and then BOUND, or AWAITING or UNBOUND where
+ * it failed; without memory nothing is begun, and on_bound is called inside. The answer has names
+ * of those who are in the room. request (held; may be NULL) is on_bound's to answer; it is answered
+ * here where the client has gone meanwhile. on_bound may be NULL with request.
  */
 void gateway_bind(gateway *g, gateway_client *client, dure_str room, dure_request *request,
                   gateway_bound_fn on_bound);
 
-/* The same without names, giving up early enough that a login is answered although the game node
- * hangs. */
-void gateway_bind_soon(gateway *g, gateway_client *client, dure_str room, dure_request *request,
-                       gateway_bound_fn on_bound);
+/*
+ * The first binding of a client that is LOGGING_IN: without names, and given up early enough that
+ * the login is answered although the game node hangs. Without memory the client is UNBOUND: its
+ * player is logged in, and the tick brings it in.
+ */
+void gateway_bind_first(gateway *g, gateway_client *client, dure_str room, dure_request *request,
+                        gateway_bound_fn on_bound);
 
 /* Tells the client's game node that the player leaves; nobody waits for the answer. */
 void gateway_unbind(gateway *g, const gateway_client *client);
@@ -39,7 +42,20 @@ void gateway_unbind(gateway *g, const gateway_client *client);
  */
 void gateway_move_out(gateway *g, gateway_client *client);
 
-/* Starts binding those whose game node is back, and lets go of the calls that waited too long. */
+/*
+ * The game node of a client that is BOUND has let go of its player, which may be there all the
+ * same. What the client calls waits until the player is in again or is known to be taken over, 4 s
+ * at most.
+ */
+void gateway_await(gateway *g, gateway_client *client, const char *why);
+
+/* The link to a game node is gone, and with it the players of this gateway there. */
+void gateway_lose_node(gateway *g, const dure_registry_node *node);
+
+/*
+ * Starts binding those whose game node is back, and refuses the calls that waited too long. Called
+ * every tick; it looks at so many clients that are on no node at a time, in turn, and at no others.
+ */
 void gateway_bind_again(gateway *g);
 
 #endif

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a gateway knows of each client: its session, which may outlive a connection and go on with
- * another one, its player, and the game node that the player is bound to.
- * Requests that come while the binding changes wait in line, so that pipelined calls meet the state
- * that they expect.
+ * What a gateway knows of its connections, and of the players behind them. A connection is a
+ * stranger's until it has a client. A client is one login: it has a number of its own, which no
+ * other login ever has, it may lose its connection and go on with another one, and it ends with
+ * logout, a takeover, or when nobody comes back. So nothing that is meant for one player finds the
+ * next one of the same connection.
+ *
+ * Calls that come while the player is on its way to a game node wait in line, in the order in which
+ * they came.
  */
 #ifndef DURE_NODES_GATEWAY_CLIENT_H
 #define DURE_NODES_GATEWAY_CLIENT_H
@@ -13,20 +17,24 @@
 #include <uthash.h>
 
 #include "base/list.h"
+#include "base/log.h"
 #include "cluster/rpc.h"
+#include "nodes/gateway/methods.h"
 #include "nodes/gateway/missed.h"
 
 #define GATEWAY_NAME_BYTES_MAX 256
 #define GATEWAY_SECRET_BYTES   16u  /* of a resume token: 128 random bits */
-#define GATEWAY_WAITING_MAX    256u /* requests of one client that wait for its binding */
+#define GATEWAY_WAITING_MAX    256u /* calls of one client that may get in line */
 
-/* Forward but for BOUND <-> UNBOUND <-> BINDING. */
+/* Drawn in nodes/README.md; the steps are in client.c. */
 #define GATEWAY_CLIENT_STATE_LIST(X)                                                               \
-    X(STRANGER)   /* not logged in */                                                              \
-    X(LOGGING_IN) /* login is on its way */                                                        \
-    X(BINDING)    /* the player enters a game node, or moves to another */                         \
+    X(LOGGING_IN) /* login is on its way to db */                                                  \
+    X(ENTERING)   /* logged in; the first game node is asked, and login is not answered yet */     \
+    X(BINDING)    /* the player enters a game node, moves to another or leaves one that drains */  \
     X(BOUND)      /* the player is on `node` */                                                    \
-    X(UNBOUND)    /* logged in, but its game node is not reachable */
+    X(AWAITING)   /* on none, and soon on one: calls wait */                                       \
+    X(UNBOUND)    /* on none for too long already: calls are refused */                            \
+    X(ENDED)      /* it is about to be freed */
 
 typedef enum gateway_client_state {
 #define GATEWAY_CLIENT_STATE_ROW(name) GATEWAY_CLIENT_##name,
@@ -34,72 +42,130 @@ typedef enum gateway_client_state {
 #undef GATEWAY_CLIENT_STATE_ROW
 } gateway_client_state;
 
-typedef struct gateway_client {
-    uint64_t id;   /* of the session: its first connection's */
-    uint64_t conn; /* its connection; 0: none at present */
+typedef struct gateway_client gateway_client;
+struct gateway_join_params; /* of gateway.schema.h */
+
+/* A connection of the client port. */
+typedef struct gateway_conn {
+    uint64_t id;
+    gateway_client *client; /* NULL: a stranger's */
+    UT_hash_handle hh;
+} gateway_conn;
+
+struct gateway_client {
+    uint64_t id;        /* of this login, which other nodes know it by; never 0 */
+    gateway_conn *conn; /* NULL: it is waited for in the line of the dropped, or about to end */
     gateway_client_state state;
     char player[GATEWAY_NAME_BYTES_MAX + 1];
     char room[GATEWAY_NAME_BYTES_MAX + 1];
-    uint64_t epoch;
-    const dure_registry_node *node; /* where the player is, or may be; BINDING: where to */
-    uint64_t await_until_ms; /* UNBOUND: its node restarts, and calls wait for it; 0: they do not */
-    dure_list waiting;       /* gateway_waiting.in_client */
+    uint64_t epoch;                 /* 0: db has not begun its session */
+    const dure_registry_node *node; /* where the player is, or may be; NULL: nowhere */
+    uint64_t await_until_ms;        /* until then calls wait for a node; of AWAITING, and of the
+                                     * BINDING that it leads to */
+    dure_list waiting;              /* gateway_call.in_client, by their numbers */
     uint32_t waiting_count;
-    dure_list forwarded; /* gateway_forwarded.in_client */
+    dure_list forwarded;  /* gateway_call.in_client */
+    uint64_t call_number; /* of the last call */
     gateway_missed missed;
     uint8_t secret[GATEWAY_SECRET_BYTES]; /* of its token */
-    bool has_secret;
-    bool is_dropped; /* stands in the line of those without a connection */
+    uint8_t former[GATEWAY_SECRET_BYTES]; /* of the one before, */
+    bool former_serves;                   /* which serves too until the newer one has been heard */
     uint64_t dropped_ms;
-    dure_list in_dropped;
+    dure_list in_dropped; /* of gateway.dropped */
+    dure_list in_unbound; /* of gateway_clients.unbound: AWAITING and UNBOUND */
     UT_hash_handle hh;
-    UT_hash_handle by_conn;
-} gateway_client;
+};
 
-/* A call that another node is asked on the client's behalf. */
-typedef struct gateway_forwarded {
-    dure_list in_client;
-    dure_request *request; /* NULL: answered already */
-    bool is_idempotent;
-} gateway_forwarded;
+/*
+ * A call of a client that waits in line, or that another node is asked on its behalf. It owns its
+ * held request until that is answered.
+ */
+typedef struct gateway_call gateway_call;
+/* Takes the call. Run when the player has arrived, or is not expected any more. */
+typedef void (*gateway_call_fn)(void *ctx, gateway_client *client, gateway_call *call);
 
-/* A request in line; run is called when the binding has been settled. */
-typedef struct gateway_waiting {
+struct gateway_call {
     dure_list in_client;
-    dure_request *request;
-    void (*run)(void *ctx, gateway_client *client, struct gateway_waiting *waiting);
-    dure_slice params; /* lent by the held request */
-    const void *row;   /* for a forwarded call: its method */
-} gateway_waiting;
+    uint64_t number;       /* rising in the order in which the client's calls came */
+    dure_request *request; /* NULL: it has been answered */
+    gateway_call_fn run;
+    const struct gateway_join_params *join; /* of a join; lives as long as its request */
+    const gateway_method *method;           /* of a call that is passed on */
+    dure_slice params;                      /* likewise; lives as long as its request */
+    /* of one that another node is asked */
+    void *gateway;
+    uint64_t client; /* whose it is; 0: a stranger's */
+    uint64_t epoch;  /* of its player then */
+    dure_call_id id;
+};
 
 typedef struct gateway_clients {
     gateway_client *by_id;
-    gateway_client *by_conn;
+    gateway_conn *conns;
+    dure_list unbound; /* gateway_client.in_unbound: those that the tick binds, in turn */
+    uint32_t unbound_count;
+    dure_log *log; /* NULL: silent */
 } gateway_clients;
 
-/* One whose session has the id of its connection. NULL when there is no memory. */
-gateway_client *gateway_client_add(gateway_clients *clients, uint64_t conn);
-/* By the session; NULL when it has ended. */
+/* Also before _fini. */
+void gateway_clients_init(gateway_clients *clients, dure_log *log);
+/* All of them; nothing may be unanswered. */
+void gateway_clients_fini(gateway_clients *clients);
+
+/* ---- connections ---- */
+
+/* A stranger's. NULL when there is no memory. */
+gateway_conn *gateway_conn_add(gateway_clients *clients, uint64_t id);
+/* NULL when it is gone. */
+gateway_conn *gateway_conn_find(const gateway_clients *clients, uint64_t id);
+/* Its client, where it has one, has no connection from here on. */
+void gateway_conn_remove(gateway_clients *clients, gateway_conn *conn);
+
+/* ---- clients ---- */
+
+/* One that is LOGGING_IN as player, on a stranger's connection. NULL when there is no memory. */
+gateway_client *gateway_client_add(gateway_clients *clients, uint64_t id, gateway_conn *conn,
+                                   dure_str player);
+/* NULL when it has ended. */
 gateway_client *gateway_client_find(const gateway_clients *clients, uint64_t id);
-/* By the connection; NULL when no session has it. */
-gateway_client *gateway_client_of(const gateway_clients *clients, uint64_t conn);
-/* Takes its connection from a session, or gives it one. */
-void gateway_client_detach(gateway_clients *clients, gateway_client *client);
-void gateway_client_attach(gateway_clients *clients, gateway_client *client, uint64_t conn);
-/* Answers what waits. */
-void gateway_client_fail_waiting(gateway_client *client, dure_err err, const char *text);
-/* Answers what waits, and frees it. */
+/* Takes its connection from a client, or gives it a stranger's. */
+void gateway_client_detach(gateway_client *client);
+void gateway_client_attach(gateway_client *client, gateway_conn *conn);
+/* It has ended; what waits must have been answered. Its connection is a stranger's again. */
 void gateway_client_remove(gateway_clients *clients, gateway_client *client);
 
+/* The one place where a state changes. why is for the log. */
+void gateway_client_set_state(gateway_clients *clients, gateway_client *client,
+                              gateway_client_state state, const char *why);
+const char *gateway_client_state_name(gateway_client_state state);
+/* Whether the table has this step. */
+bool gateway_client_step_is_allowed(gateway_client_state from, gateway_client_state to);
+
+/* Whether login has gone well, whether or not it has been answered. */
 bool gateway_client_is_logged_in(const gateway_client *client);
 
-/* Whether its player's node restarts, so that calls wait instead of failing. */
-bool gateway_client_is_awaiting(const gateway_client *client);
+/* ---- its calls ---- */
 
-/* Puts a request in line and holds it; answers OVERLOADED where the line is full. */
-void gateway_client_wait(gateway_client *client, const gateway_waiting *waiting);
+/* Whether a call of the client has to get in line. */
+bool gateway_client_is_busy(const gateway_client *client);
 
-/* Runs what waits, in order, for as long as the client is not BINDING again, or awaiting. */
+/*
+ * A call that came now, of a request that is held from here on. NULL when there is no memory; it
+ * has been answered then.
+ */
+gateway_call *gateway_call_create(gateway_client *client, dure_request *request,
+                                  gateway_call_fn run);
+/* One whose request has been answered. */
+void gateway_call_free(gateway_call *call);
+
+/* Takes a call that has come, into the line; answers OVERLOADED where the line is full. */
+void gateway_client_wait(gateway_client *client, gateway_call *call);
+/* Takes one that was on its way already, and that nobody has begun, to its place in the line. */
+void gateway_client_wait_again(gateway_client *client, gateway_call *call);
+
+/* Answers what waits. */
+void gateway_client_fail_waiting(gateway_client *client, dure_err err, const char *text);
+/* Runs what waits, in order, for as long as the client is not busy again. ctx goes to run. */
 void gateway_client_run_waiting(gateway_clients *clients, gateway_client *client, void *ctx);
 
 /* Copies text that fits. */

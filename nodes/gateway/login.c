@@ -30,7 +30,7 @@ static void step_release(login_step *step)
     }
 }
 
-/* The client is a stranger again. */
+/* Its connection is a stranger's again. */
 static void login_failed(login_step *step, const dure_outcome *outcome, const char *text)
 {
     gateway *g = step->g;
@@ -41,16 +41,12 @@ static void login_failed(login_step *step, const dure_outcome *outcome, const ch
         dure_request_fail(request, DURE_ERR_CANCELLED, "the client is gone");
         return;
     }
-    client->state = GATEWAY_CLIENT_STRANGER;
-    client->player[0] = '\0';
+    gateway_client_fail_waiting(client, DURE_ERR_NOT_LOGGED_IN, "log in first");
+    gateway_client_remove(&g->clients, client);
     if (text != NULL) {
         dure_request_fail(request, DURE_ERR_UNAVAILABLE, "%s", text);
     } else {
         dure_request_forward(request, outcome);
-    }
-    client = gateway_client_find(&g->clients, step->client);
-    if (client != NULL) {
-        gateway_client_run_waiting(&g->clients, client, g);
     }
 }
 
@@ -59,12 +55,10 @@ static void on_bound(gateway *g, gateway_client *client, dure_request *request,
                      const dure_outcome *outcome, const game_enter_result *entered)
 {
     char token[GATEWAY_TOKEN_SIZE];
+    (void)g;
     (void)outcome;
     (void)entered;
-    if (gateway_session_token(g, client, token) != DURE_OK) {
-        dure_request_fail(request, DURE_ERR_INTERNAL, "the system gives no random bytes");
-        return;
-    }
+    gateway_session_token(client, token);
     gateway_login_result out = {
         .player = dure_str_of(client->player),
         .resume = dure_str_of(token),
@@ -83,8 +77,8 @@ static void on_logged_in(void *ctx, const dure_outcome *outcome, const game_logi
         gateway_name_copy(client->player, login->player);
         gateway_name_copy(client->room, login->room);
         client->epoch = login->epoch;
-        dure_node_client_set_logged_in(g->node, client->conn, true);
-        gateway_bind_soon(g, client, dure_str_of(client->room), step->request, on_bound);
+        dure_node_client_set_logged_in(g->node, client->conn->id, true);
+        gateway_bind_first(g, client, dure_str_of(client->room), step->request, on_bound);
     }
     step_release(step);
 }
@@ -150,16 +144,36 @@ static void ask_some(login_step *step)
     }
 }
 
-void gateway_login(gateway *g, gateway_client *client, dure_str player, dure_request *request)
+/* The client of a login that begins; NULL after it has been answered why there is none. */
+static gateway_client *login_client(gateway *g, gateway_conn *conn, dure_str player,
+                                    dure_request *request)
+{
+    gateway_client *client = gateway_client_add(&g->clients, ++g->last_client, conn, player);
+    if (client == NULL) {
+        dure_request_fail(request, DURE_ERR_OVERLOADED, "out of memory");
+        return NULL;
+    }
+    if (gateway_session_begin(g, client) != DURE_OK) {
+        gateway_client_remove(&g->clients, client);
+        dure_request_fail(request, DURE_ERR_INTERNAL, "the system gives no random bytes");
+        return NULL;
+    }
+    return client;
+}
+
+void gateway_login(gateway *g, gateway_conn *conn, dure_str player, dure_request *request)
 {
     login_step *step = dure_mem_alloc(sizeof *step);
     if (step == NULL) {
         dure_request_fail(request, DURE_ERR_OVERLOADED, "out of memory");
         return;
     }
+    const gateway_client *client = login_client(g, conn, player, request);
+    if (client == NULL) {
+        dure_mem_free(step);
+        return;
+    }
     *step = (login_step){.g = g, .client = client->id, .request = request, .refs = 1};
-    client->state = GATEWAY_CLIENT_LOGGING_IN;
-    gateway_name_copy(client->player, player); /* a takeover may come before the answer */
     ask_some(step);
     if (step->refs == 1) {
         login_failed(step, NULL, "no game node is reachable");

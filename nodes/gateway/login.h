@@ -7,7 +7,7 @@
 
 #include "nodes/gateway/gateway.h"
 
-/* Answers request (it is held) when the client, a STRANGER, is logged in as the player, or not. */
-void gateway_login(gateway *g, gateway_client *client, dure_str player, dure_request *request);
+/* Answers request (it is held) when a stranger's connection is logged in as the player, or not. */
+void gateway_login(gateway *g, gateway_conn *conn, dure_str player, dure_request *request);
 
 #endif

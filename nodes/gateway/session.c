@@ -6,24 +6,28 @@
 
 #include <stdio.h>
 
+#include "base/assert.h"
 #include "nodes/gateway/binding.h"
+#include "nodes/gateway/forward.h"
 
 /* ---- tokens ---- */
 
-dure_err gateway_session_token(gateway *g, gateway_client *client, char out[GATEWAY_TOKEN_SIZE])
+dure_err gateway_session_begin(gateway *g, gateway_client *client)
 {
-    uint8_t secret[GATEWAY_SECRET_BYTES];
-    dure_err err = dure_iocp_core_entropy(dure_node_core(g->node), secret, sizeof secret);
-    if (err != DURE_OK) {
-        return err;
-    }
-    memcpy(client->secret, secret, sizeof secret);
-    client->has_secret = true;
+    return dure_iocp_core_entropy(dure_node_core(g->node), client->secret, sizeof client->secret);
+}
+
+void gateway_session_token(const gateway_client *client, char out[GATEWAY_TOKEN_SIZE])
+{
     (void)snprintf(out, 17, "%016llx", (unsigned long long)client->id);
-    for (size_t i = 0; i < sizeof secret; i++) {
-        (void)snprintf(out + 16 + 2 * i, 3, "%02x", (unsigned)secret[i]);
+    for (size_t i = 0; i < GATEWAY_SECRET_BYTES; i++) {
+        (void)snprintf(out + 16 + 2 * i, 3, "%02x", (unsigned)client->secret[i]);
     }
-    return DURE_OK;
+}
+
+void gateway_session_heard(gateway_client *client)
+{
+    client->former_serves = false;
 }
 
 /* 16 for what is no digit. */
@@ -59,8 +63,32 @@ static bool is_same_secret(const uint8_t *a, const uint8_t *b)
 
 static bool is_late(const gateway *g, const gateway_client *client)
 {
-    return client->conn == 0 &&
+    return client->conn == NULL &&
            dure_iocp_core_now_ms(dure_node_core(g->node)) - client->dropped_ms >= g->resume_ms;
+}
+
+dure_err gateway_session_renew(gateway *g, gateway_client *client, dure_str used)
+{
+    uint8_t former[GATEWAY_SECRET_BYTES];
+    uint8_t secret[GATEWAY_SECRET_BYTES];
+    DURE_ASSERT(used.len == GATEWAY_TOKEN_SIZE - 1);
+    const bool is_hex = hex_read(used.data + 16, former, sizeof former);
+    DURE_ASSERT(is_hex);
+    dure_err err = dure_iocp_core_entropy(dure_node_core(g->node), secret, sizeof secret);
+    if (err == DURE_OK) {
+        memcpy(client->former, former, sizeof former);
+        memcpy(client->secret, secret, sizeof secret);
+        client->former_serves = true;
+    }
+    return err;
+}
+
+/* Both are compared, whichever it is. */
+static bool is_token_of(const gateway_client *client, const uint8_t *secret)
+{
+    const bool is_present = is_same_secret(client->secret, secret);
+    const bool is_former = is_same_secret(client->former, secret);
+    return is_present || (is_former && client->former_serves);
 }
 
 gateway_client *gateway_session_of(gateway *g, dure_str token)
@@ -76,8 +104,7 @@ gateway_client *gateway_session_of(gateway *g, dure_str token)
         id = id << 8 | id_bytes[i];
     }
     gateway_client *client = gateway_client_find(&g->clients, id);
-    if (client == NULL || !client->has_secret || !gateway_client_is_logged_in(client) ||
-        !is_same_secret(client->secret, secret) || is_late(g, client)) {
+    if (client == NULL || !is_token_of(client, secret) || is_late(g, client)) {
         return NULL;
     }
     return client;
@@ -87,48 +114,33 @@ gateway_client *gateway_session_of(gateway *g, dure_str token)
 
 static void dropped_remove(gateway *g, gateway_client *client)
 {
-    if (client->is_dropped) {
-        client->is_dropped = false;
+    if (!dure_list_is_empty(&client->in_dropped)) {
+        DURE_ASSERT(g->dropped_count > 0);
         dure_list_remove(&client->in_dropped);
         g->dropped_count--;
     }
 }
 
-/* Those that never left end as cause; what another node may have begun has an unknown outcome. */
-static void end_calls(gateway_client *client, dure_err cause, const char *text)
-{
-    gateway_client_fail_waiting(client, cause, text);
-    dure_list *node;
-    while ((node = dure_list_pop_front(&client->forwarded)) != NULL) {
-        gateway_forwarded *call = DURE_CONTAINER_OF(node, gateway_forwarded, in_client);
-        dure_request *request = call->request;
-        call->request = NULL;
-        dure_request_on_cancel(request, NULL, NULL);
-        if (call->is_idempotent) {
-            dure_request_fail(request, cause, "%s", text);
-        } else {
-            dure_request_fail(request, DURE_ERR_OUTCOME_UNKNOWN, "%s; the call may have run", text);
-        }
-    }
-}
-
-/* The calls are ended, so that no answer looks for the connection. */
+/*
+ * The calls are ended, so that no answer looks for the connection. It says its last words yet, and
+ * is nobody's from here on.
+ */
 static void close_connection(gateway *g, gateway_client *client, dure_err cause, const char *text)
 {
-    uint64_t conn = client->conn;
-    end_calls(client, cause, text);
-    if (conn != 0) {
-        gateway_client_detach(&g->clients, client);
-        dure_node_client_close(g->node, conn, cause, text);
+    gateway_forward_end(client, cause, text);
+    if (client->conn != NULL) {
+        const uint64_t id = client->conn->id;
+        gateway_conn_remove(&g->clients, client->conn);
+        dure_node_client_close(g->node, id, cause, text);
     }
 }
 
-void gateway_session_resume(gateway *g, gateway_client *client, uint64_t conn)
+void gateway_session_resume(gateway *g, gateway_client *client, gateway_conn *conn)
 {
     close_connection(g, client, DURE_ERR_TAKEN_OVER, "the session goes on elsewhere");
     dropped_remove(g, client);
-    gateway_client_attach(&g->clients, client, conn);
-    dure_node_client_set_logged_in(g->node, conn, true);
+    gateway_client_attach(client, conn);
+    dure_node_client_set_logged_in(g->node, conn->id, true);
 }
 
 void gateway_session_send_missed(gateway *g, const gateway_client *client, uint64_t received)
@@ -136,7 +148,7 @@ void gateway_session_send_missed(gateway *g, const gateway_client *client, uint6
     for (uint64_t i = received; i < client->missed.total; i++) {
         const gateway_notice *notice = gateway_missed_at(&client->missed, i);
         dure_err ignored =
-            dure_node_client_notify(g->node, client->conn, notice->method, notice->params);
+            dure_node_client_notify(g->node, client->conn->id, notice->method, notice->params);
         (void)ignored; /* cut for being slow, with a session to resume */
     }
 }
@@ -156,20 +168,25 @@ static void end_oldest(gateway *g)
     gateway_session_end(g, oldest, DURE_ERR_IDLE, "the client has not come back");
 }
 
+/* Nobody has a token of a session whose login has not been answered. */
+static bool may_come_back(const gateway *g, const gateway_client *client)
+{
+    return g->resume_ms != 0 && g->resume_max != 0 && !dure_node_is_stopping(g->node) &&
+           client->state != GATEWAY_CLIENT_LOGGING_IN && client->state != GATEWAY_CLIENT_ENTERING;
+}
+
 void gateway_session_dropped(gateway *g, gateway_client *client)
 {
-    if (g->resume_ms == 0 || g->resume_max == 0 || dure_node_is_stopping(g->node) ||
-        !client->has_secret) {
+    if (!may_come_back(g, client)) {
         gateway_session_end(g, client, DURE_ERR_CANCELLED, "the client is gone");
         return;
     }
     if (g->dropped_count >= g->resume_max) {
         end_oldest(g);
     }
-    gateway_client_detach(&g->clients, client);
-    end_calls(client, DURE_ERR_CANCELLED, "the client is gone");
+    gateway_client_detach(client);
+    gateway_forward_end(client, DURE_ERR_CANCELLED, "the client is gone");
     client->dropped_ms = dure_iocp_core_now_ms(dure_node_core(g->node));
-    client->is_dropped = true;
     dure_list_push_back(&g->dropped, &client->in_dropped);
     g->dropped_count++;
 }

@@ -12,9 +12,21 @@
 /* The session's id and its secret, both in hex, and a zero byte. */
 #define GATEWAY_TOKEN_SIZE (16 + 2 * GATEWAY_SECRET_BYTES + 1)
 
-/* Gives the session a new token; the one before is worth nothing from here on. Fails: SYSTEM. */
-DURE_CHECKED dure_err gateway_session_token(gateway *g, gateway_client *client,
-                                            char out[GATEWAY_TOKEN_SIZE]);
+/* Gives a login its first token. Fails: SYSTEM. */
+DURE_CHECKED dure_err gateway_session_begin(gateway *g, gateway_client *client);
+
+/*
+ * Gives a session that is resumed with `used` a new token. The used one serves too until the client
+ * is heard on the connection that it resumed (gateway_session_heard), for the answer that tells the
+ * new one may be lost; all others are worth nothing. Fails: SYSTEM; nothing has changed.
+ */
+DURE_CHECKED dure_err gateway_session_renew(gateway *g, gateway_client *client, dure_str used);
+
+/* Writes the session's present token. */
+void gateway_session_token(const gateway_client *client, char out[GATEWAY_TOKEN_SIZE]);
+
+/* The client has called something: it knows its token. */
+void gateway_session_heard(gateway_client *client);
 
 /*
  * The session that a token belongs to; NULL where it is used, foreign or late. Takes the same time
@@ -23,10 +35,10 @@ DURE_CHECKED dure_err gateway_session_token(gateway *g, gateway_client *client,
 gateway_client *gateway_session_of(gateway *g, dure_str token);
 
 /*
- * Binds the session to a connection, closing the one that it still may have, whose calls end as
- * TAKEN_OVER (or as OUTCOME_UNKNOWN, where they may have run).
+ * Binds the session to a stranger's connection, closing the one that it still may have, whose calls
+ * end as TAKEN_OVER (or as OUTCOME_UNKNOWN, where they may have run).
  */
-void gateway_session_resume(gateway *g, gateway_client *client, uint64_t conn);
+void gateway_session_resume(gateway *g, gateway_client *client, gateway_conn *conn);
 
 /* Sends the notifications with `received` others before them, and those after. */
 void gateway_session_send_missed(gateway *g, const gateway_client *client, uint64_t received);

@@ -155,7 +155,7 @@ class Player:
             connection.drop()
             return False
         self.connection, self.token = connection, result["resume"]
-        if self.random.random() < 0.2:
+        if self.random.random() < 0.2 and (await connection.call("whoami"))[0] == "ok":
             await self.use_again(lost.gateway, token)
         return True
 

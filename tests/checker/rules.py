@@ -202,17 +202,20 @@ def one_session(run):
 
 
 def tokens(run):
-    """A token resumes once, and what was missed follows."""
-    used, resumed = {}, {}
+    """A token whose client has been heard on the connection that it resumed resumes no more, and what was missed
+    follows."""
+    used, heard, resumed = {}, set(), {}
     for call in run.calls:
         if call.method == "resume" and call.outcome == "ok":
             token = call.params[0]
-            if token in used:
+            if token in used and used[token].intent["c"] in heard:
                 yield story("%s resumed twice with one token" % call.player, *used[token].lines(), *call.lines(),
                             players=(call.player,))
             used[token] = call
             resumed[call.intent["c"]] = call
-        elif call.outcome == "ok" and call.intent["c"] in resumed:
+        elif call.outcome == "ok":
+            heard.add(call.intent["c"])
+        if call.method != "resume" and call.outcome == "ok" and call.intent["c"] in resumed:
             before = resumed.pop(call.intent["c"])
             due = before.params[1] + before.result["missed"]
             if call.end["n"] < due:

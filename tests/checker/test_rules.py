@@ -180,7 +180,13 @@ class EachRule(unittest.TestCase):
     def test_a_token_that_works_twice_is_found(self):
         for c in (7, 8):
             self.story.call("ann", "resume", ["ann-1", 0], {"player": "ann", "resume": "x%d" % c, "missed": 0}, c=c)
+            self.story.call("ann", "whoami", [], {}, c=c)
         self.expect("tokens")
+
+    def test_a_token_whose_answer_was_lost_may_be_used_again(self):
+        for c in (7, 8):
+            self.story.call("ann", "resume", ["ann-1", 0], {"player": "ann", "resume": "x%d" % c, "missed": 0}, c=c)
+        self.expect()
 
     def test_missed_notifications_that_do_not_come_are_found(self):
         self.story.call("ann", "resume", ["ann-1", 4], {"player": "ann", "resume": "x", "missed": 2}, c=7)

@@ -65,7 +65,10 @@ static void client_on_notification(role_client *client, const dure_mprpc_message
     }
     client->notified++;
     if (dure_str_equal(message->method, dure_str_of("chat"))) {
+        char former[sizeof client->said];
+        memcpy(former, client->said, sizeof former);
         text_copy(client->said, sizeof client->said, param_text(message->params, 1));
+        client->is_in_order = client->is_in_order && strcmp(former, client->said) <= 0;
     }
 }
 
@@ -138,6 +141,7 @@ void role_client_open(role_client *client, role_cluster *cluster, const char *ga
     dure_net_address address;
     memset(client, 0, sizeof *client);
     client->cluster = cluster;
+    client->is_in_order = true;
     dure_mprpc_reader_init(&client->reader, CLIENT_MESSAGE_BYTES);
     DURE_REQUIRE_OK(dure_node_client_address(role_cluster_node(cluster, gateway)->node, &address));
     dure_service_config_init(&config);

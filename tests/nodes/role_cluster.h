@@ -97,6 +97,7 @@ typedef struct role_client {
     uint32_t answered;
     uint64_t notified; /* notifications but `closing` */
     char said[64];     /* the last `chat`: its text */
+    bool is_in_order;  /* what was said, as texts, never fell */
     char closing[24];  /* the name in `closing`; "" */
     char player[32];   /* of the last login or resume that went well */
     char token[64];    /* likewise */
