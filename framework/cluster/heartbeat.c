@@ -10,8 +10,9 @@ void dure_heartbeat_init(dure_heartbeat *heartbeat, uint32_t every_ms, uint32_t 
                          uint64_t now_ms)
 {
     DURE_ASSERT(every_ms > 0);
+    DURE_ASSERT(timeout_ms > every_ms); /* whoever reads the settings has refused others */
     heartbeat->_every_ms = every_ms;
-    heartbeat->_timeout_ms = timeout_ms > every_ms ? timeout_ms : every_ms * 2;
+    heartbeat->_timeout_ms = timeout_ms;
     heartbeat->_heard_ms = now_ms;
     heartbeat->_asked_ms = 0;
     heartbeat->_expected_ms = now_ms + every_ms;

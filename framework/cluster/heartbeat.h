@@ -26,8 +26,8 @@ typedef struct dure_heartbeat {
     uint64_t _expected_ms; /* when the next check was to come */
 } dure_heartbeat;
 
-/* Silence of every_ms is asked about, one of timeout_ms ends the link. Thread: owner, here and
- * below. */
+/* Silence of every_ms is asked about, one of timeout_ms, which is longer, ends the link. Thread:
+ * owner, here and below. */
 void dure_heartbeat_init(dure_heartbeat *heartbeat, uint32_t every_ms, uint32_t timeout_ms,
                          uint64_t now_ms);
 

@@ -6,6 +6,7 @@
  */
 #include "cluster/hello.h"
 
+#include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -233,12 +234,14 @@ static size_t put_text(uint8_t *out, const char *text)
     return len;
 }
 
-static dure_err mac_of(const dure_hello *hello, const char *secret, const char *label,
+static dure_err mac_of(const dure_hello *hello, dure_slice secret, const char *label,
                        uint8_t out_mac[DURE_HELLO_MAC_BYTES])
 {
     uint8_t message[LABEL_BYTES_MAX + DURE_NODE_ID_MAX + 1 + TRANSCRIPT_MAX];
     const dure_buf *transcript = &hello->_transcript;
     unsigned mac_len = 0;
+    DURE_ASSERT(secret.len > 0);
+    DURE_ASSERT(secret.len <= INT_MAX);
     DURE_ASSERT(strlen(label) < LABEL_BYTES_MAX);
     DURE_ASSERT(strlen(listener_id(hello)) <= DURE_NODE_ID_MAX);
     DURE_ASSERT(transcript->len <= TRANSCRIPT_MAX);
@@ -246,7 +249,7 @@ static dure_err mac_of(const dure_hello *hello, const char *secret, const char *
     len += put_text(message + len, listener_id(hello));
     memcpy(message + len, transcript->data, transcript->len);
     len += transcript->len;
-    if (HMAC(EVP_sha256(), secret, (int)strlen(secret), message, len, out_mac, &mac_len) == NULL ||
+    if (HMAC(EVP_sha256(), secret.data, (int)secret.len, message, len, out_mac, &mac_len) == NULL ||
         mac_len != DURE_HELLO_MAC_BYTES) {
         return DURE_ERR_INTERNAL;
     }
@@ -255,7 +258,7 @@ static dure_err mac_of(const dure_hello *hello, const char *secret, const char *
 
 /* The secret under which a mac is good, or NULL. Each is tried, so the time tells nothing. */
 static dure_err secret_of_mac(const dure_hello *hello, const char *label, dure_slice mac,
-                              const char **out_secret)
+                              const dure_slice **out_secret)
 {
     DURE_ASSERT(mac.len == DURE_HELLO_MAC_BYTES);
     *out_secret = NULL;
@@ -266,7 +269,7 @@ static dure_err secret_of_mac(const dure_hello *hello, const char *label, dure_s
             return err;
         }
         if (CRYPTO_memcmp(expected, mac.data, DURE_HELLO_MAC_BYTES) == 0 && *out_secret == NULL) {
-            *out_secret = hello->self->secrets[i];
+            *out_secret = &hello->self->secrets[i];
         }
     }
     return DURE_OK;
@@ -274,7 +277,7 @@ static dure_err secret_of_mac(const dure_hello *hello, const char *label, dure_s
 
 /* Closes a frame whose last object is its mac, which stands for all that was said before it. */
 static dure_err close_with_mac(dure_hello *hello, dure_buf *out, dure_packer *packer, size_t start,
-                               const char *secret, const char *label)
+                               dure_slice secret, const char *label)
 {
     static const uint8_t no_mac[DURE_HELLO_MAC_BYTES];
     dure_packer_bin(packer, (dure_slice){no_mac, DURE_HELLO_MAC_BYTES});
@@ -317,12 +320,12 @@ static dure_err write_proof(dure_hello *hello, dure_buf *out)
     dure_packer packer = dure_packer_of(out);
     dure_packer_array(&packer, 4);
     pack_identity(&packer, hello->self, true);
-    return close_with_mac(hello, out, &packer, start, hello->_secret, LABEL_PROOF);
+    return close_with_mac(hello, out, &packer, start, *hello->_secret, LABEL_PROOF);
 }
 
 /* What a frame with a mac says, up to the mac, and whose secret the mac was made with. */
 static dure_err check_mac(dure_hello *hello, dure_slice raw, const char *label, dure_slice mac,
-                          const char **out_secret)
+                          const dure_slice **out_secret)
 {
     DURE_ASSERT(raw.len > MAC_OBJECT_BYTES);
     const dure_err err = dure_buf_append(&hello->_transcript, raw.data, raw.len - MAC_OBJECT_BYTES);
@@ -585,7 +588,7 @@ static dure_err on_hello(dure_hello *hello, const dure_frame *frame, dure_slice 
 static dure_err on_proof(dure_hello *hello, const dure_frame *frame, dure_slice raw, dure_buf *out)
 {
     proof_body body;
-    const char *secret = NULL;
+    const dure_slice *secret = NULL;
     if (frame->kind != DURE_FRAME_PROOF || !read_proof(frame->body, &body)) {
         return refuse_frame(hello, frame, out);
     }

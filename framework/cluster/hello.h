@@ -53,7 +53,7 @@ typedef struct dure_hello_self {
     uint64_t schema_hash;
     uint32_t protocol_min;
     uint32_t protocol_max;
-    const char *secrets[2]; /* the first to prove with, both good to accept */
+    dure_slice secrets[2]; /* the first to prove with, both good to accept; bytes, not text */
     size_t secret_count;
 } dure_hello_self;
 
@@ -74,8 +74,8 @@ typedef struct dure_hello {
     char text[DURE_HELLO_TEXT_MAX]; /* with ENDED: the sentence of whoever refused */
     char claimed_id[DURE_NODE_ID_MAX + 1]; /* the id it gave, known or not; for logs */
     uint8_t _nonce[DURE_HELLO_NONCE_BYTES];
-    const char *_secret;  /* dialled: the one that the other side evidently has */
-    dure_buf _transcript; /* the hello frame, then the challenge frame without its mac */
+    const dure_slice *_secret; /* dialled: the one that the other side evidently has */
+    dure_buf _transcript;      /* the hello frame, then the challenge frame without its mac */
 } dure_hello;
 
 /*

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/buf.h"
 #include "base/mem.h"
 
 #define REGISTRY_NODES_MAX    4096u
@@ -36,7 +37,7 @@ struct dure_registry {
     size_t node_count;
     setting_row *rows;
     size_t row_count;
-    char *secrets[REGISTRY_SECRETS_MAX];
+    dure_buf secrets[REGISTRY_SECRETS_MAX];
     size_t secret_count;
     dure_registry_settings settings;
 };
@@ -239,18 +240,22 @@ dure_registry_settings *dure_registry_builder_settings(dure_registry_builder *bu
     return &builder->registry->settings;
 }
 
-dure_err dure_registry_builder_secret(dure_registry_builder *builder, const char *secret)
+dure_err dure_registry_builder_secret(dure_registry_builder *builder, dure_slice secret)
 {
     dure_registry *r = builder->registry;
+    if (secret.len == 0) {
+        return DURE_ERR_INVALID; /* it would prove everything to everybody */
+    }
     if (r->secret_count >= REGISTRY_SECRETS_MAX) {
         return DURE_ERR_FULL;
     }
-    r->secrets[r->secret_count] = dure_mem_strdup(secret);
-    if (r->secrets[r->secret_count] == NULL) {
-        return DURE_ERR_NO_MEMORY;
+    dure_buf *kept = &r->secrets[r->secret_count];
+    dure_buf_init(kept, secret.len);
+    const dure_err err = dure_buf_append(kept, secret.data, secret.len);
+    if (err == DURE_OK) {
+        r->secret_count++;
     }
-    r->secret_count++;
-    return DURE_OK;
+    return err;
 }
 
 static dure_err registry_link_roles(dure_registry *r)
@@ -281,7 +286,8 @@ static dure_err registry_own_settings(dure_registry *r)
 dure_err dure_registry_builder_finish(dure_registry_builder *builder, dure_registry **out_registry)
 {
     dure_registry *r = builder->registry;
-    dure_err err = registry_link_roles(r);
+    dure_err err = r->settings.peer_timeout_ms > r->settings.heartbeat_ms ? registry_link_roles(r)
+                                                                          : DURE_ERR_CONFIG;
     if (err == DURE_OK) {
         err = registry_own_settings(r);
     }
@@ -310,7 +316,8 @@ void dure_registry_destroy(dure_registry *registry)
         dure_mem_free(registry->rows[i].value);
     }
     for (size_t i = 0; i < registry->secret_count; i++) {
-        dure_mem_free(registry->secrets[i]);
+        memset(registry->secrets[i].data, 0, registry->secrets[i].len);
+        dure_buf_fini(&registry->secrets[i]);
     }
     dure_mem_free(registry->roles);
     dure_mem_free(registry->nodes);
@@ -430,10 +437,11 @@ const dure_registry_settings *dure_registry_settings_of(const dure_registry *reg
     return &registry->settings;
 }
 
-size_t dure_registry_secrets(const dure_registry *registry, const char *out_secrets[2])
+size_t dure_registry_secrets(const dure_registry *registry, dure_slice out_secrets[2])
 {
     for (size_t i = 0; i < registry->secret_count; i++) {
-        out_secrets[i] = registry->secrets[i];
+        DURE_ASSERT(registry->secrets[i].len > 0);
+        out_secrets[i] = (dure_slice){registry->secrets[i].data, registry->secrets[i].len};
     }
     return registry->secret_count;
 }

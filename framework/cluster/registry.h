@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/str.h"
 #include "net/network.h"
 
 #define DURE_NODE_ID_MAX 63 /* bytes of a node id or role name: a-z 0-9 - _, a letter first */
@@ -134,9 +135,9 @@ const dure_registry_settings *dure_registry_settings_of(const dure_registry *reg
 /*
  * The cluster secrets, the first one to prove with, both good to accept (for rotation); count 0
  * where there is none. Read from the file that the configuration names or from the environment;
- * never printed.
+ * never printed. Lends: their bytes, for the registry's life; they are no C strings.
  */
-size_t dure_registry_secrets(const dure_registry *registry, const char *out_secrets[2]);
+size_t dure_registry_secrets(const dure_registry *registry, dure_slice out_secrets[2]);
 
 /* Frees it; NULL is fine. */
 void dure_registry_destroy(dure_registry *registry);
@@ -165,10 +166,12 @@ DURE_CHECKED dure_err dure_registry_builder_setting(dure_registry_builder *build
                                                     const char *key, const char *value);
 /* To be written before finish. */
 dure_registry_settings *dure_registry_builder_settings(dure_registry_builder *builder);
+/* One more secret, any bytes, copied: the first to prove with, then the one before it. Fails:
+ * INVALID (it is empty), FULL, NO_MEMORY. */
 DURE_CHECKED dure_err dure_registry_builder_secret(dure_registry_builder *builder,
-                                                   const char *secret);
+                                                   dure_slice secret);
 /* Ends the builder; the registry is the caller's. Fails: CONFIG (an unknown role, two nodes of one
- * id). */
+ * id, a peer_timeout_ms that is not above heartbeat_ms). */
 DURE_CHECKED dure_err dure_registry_builder_finish(dure_registry_builder *builder,
                                                    dure_registry **out_registry);
 void dure_registry_builder_destroy(dure_registry_builder *builder);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "cluster/config_object.h"
@@ -72,7 +73,8 @@ typedef struct reader {
     const dure_registry_source *source;
     dure_registry_report *report;
     dure_registry_builder *builder;
-    char secrets[2][SECRET_BYTES_MAX + 1];
+    uint8_t secrets[2][SECRET_BYTES_MAX];
+    size_t secret_lens[2];
     size_t secret_count;
     uint16_t ephemeral_first;
     uint16_t ephemeral_last;
@@ -318,41 +320,91 @@ static void read_nodes(reader *r, const cJSON *roles, const cJSON *nodes)
 
 /* ---- secrets ---- */
 
-static void add_secret(reader *r, const cJSON *item, const char *path, const char *secret,
+/* Text in 16-bit units: a mark in front, or each second byte of the beginning is zero. */
+static bool looks_like_utf16(const uint8_t *bytes, size_t len)
+{
+    const bool has_mark = len >= 2 && ((bytes[0] == 0xff && bytes[1] == 0xfe) ||
+                                       (bytes[0] == 0xfe && bytes[1] == 0xff));
+    return has_mark || (len >= 4 && ((bytes[0] == 0 && bytes[2] == 0 && bytes[1] != 0) ||
+                                     (bytes[1] == 0 && bytes[3] == 0 && bytes[0] != 0)));
+}
+
+/* A secret is what two people can compare by looking at it; what looks the same is the same. */
+static bool secret_is_text(const reader *r, const cJSON *item, const char *path,
+                           const uint8_t *secret, size_t len)
+{
+    static const uint8_t utf8_mark[] = {0xef, 0xbb, 0xbf};
+    const uint8_t *zero = len > 0 ? memchr(secret, 0, len) : NULL;
+    if (zero != NULL) {
+        config_mistake(&r->tree, item, path, "a secret is text; this file has a zero byte at %zu%s",
+                       (size_t)(zero - secret),
+                       looks_like_utf16(secret, len) ? ", it looks like UTF-16" : "");
+        return false;
+    }
+    if (len >= sizeof utf8_mark && memcmp(secret, utf8_mark, sizeof utf8_mark) == 0) {
+        config_mistake(
+            &r->tree, item, path,
+            "it begins with the byte order mark of an editor (ef bb bf), which would be a "
+            "part of the secret; save it without");
+        return false;
+    }
+    return true;
+}
+
+static void add_secret(reader *r, const cJSON *item, const char *path, const uint8_t *secret,
                        size_t len)
 {
     while (len > 0 && (secret[len - 1] == '\n' || secret[len - 1] == '\r')) {
         len--;
+    }
+    if (!secret_is_text(r, item, path, secret, len)) {
+        return;
     }
     if (len < SECRET_BYTES_MIN || len > SECRET_BYTES_MAX) {
         config_mistake(&r->tree, item, path, "a secret has from %u to %u bytes, this one %zu",
                        SECRET_BYTES_MIN, SECRET_BYTES_MAX, len);
         return;
     }
-    if (r->secret_count < DURE_COUNT_OF(r->secrets)) {
-        memcpy(r->secrets[r->secret_count], secret, len);
-        r->secrets[r->secret_count][len] = '\0';
-        r->secret_count++;
-    }
+    DURE_ASSERT(r->secret_count < DURE_COUNT_OF(r->secrets));
+    memcpy(r->secrets[r->secret_count], secret, len);
+    r->secret_lens[r->secret_count] = len;
+    r->secret_count++;
 }
 
 static void read_secret(reader *r, const char *key, const char *environment, const char *variable)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(r->tree.root, key);
     if (environment != NULL && environment[0] != '\0') {
-        add_secret(r, r->tree.root, variable, environment, strlen(environment));
+        add_secret(r, r->tree.root, variable, (const uint8_t *)environment, strlen(environment));
         config_show_value(&r->tree, variable, "\"(hidden)\"", (config_place){variable, 0, 0});
     } else if (cJSON_IsString(item)) {
         dure_buf bytes;
         dure_buf_init(&bytes, SECRET_BYTES_MAX + 2);
         dure_err err = dure_file_read(item->valuestring, &bytes);
         if (err == DURE_OK) {
-            add_secret(r, item, key, (const char *)bytes.data, bytes.len);
+            add_secret(r, item, key, bytes.data, bytes.len);
         } else {
             config_mistake(&r->tree, item, key, "%.200s: %s", item->valuestring,
                            dure_err_text(err));
         }
+        if (bytes.len > 0) {
+            memset(bytes.data, 0, bytes.len);
+        }
         dure_buf_fini(&bytes);
+    }
+}
+
+/* The secret before, alone, would be the secret. */
+static void read_secrets(reader *r)
+{
+    read_secret(r, "secret_file", r->source->env_secret, "DURE_SECRET");
+    const size_t count = r->secret_count;
+    const size_t mistakes = r->report->mistake_count;
+    read_secret(r, "secret_previous_file", r->source->env_secret_previous, "DURE_SECRET_PREVIOUS");
+    if (count == 0 && mistakes == 0 && r->secret_count > 0) {
+        config_mistake(&r->tree, r->tree.root, "secret_previous_file",
+                       "the secret before is given and the present one is not: secret_file or "
+                       "DURE_SECRET");
     }
 }
 
@@ -433,13 +485,23 @@ static void check_backend_variable(const reader *r)
     config_show_value(&r->tree, "backend", quoted, (config_place){"DURE_BACKEND", 0, 0});
 }
 
+/* Whichever of the two was written: the other one is its default. */
 static void check_heartbeat(const reader *r, const cJSON *root)
 {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, "peer_timeout_ms");
-    int64_t heartbeat = config_int(root, "heartbeat_ms", 2000);
-    if (item != NULL && config_int(root, "peer_timeout_ms", 8000) <= heartbeat) {
-        config_mistake(&r->tree, item, "peer_timeout_ms", "must be above heartbeat_ms (%lld)",
-                       (long long)heartbeat);
+    const dure_registry_settings *s = dure_registry_builder_settings(r->builder);
+    const cJSON *timeout = cJSON_GetObjectItemCaseSensitive(root, "peer_timeout_ms");
+    const cJSON *every = cJSON_GetObjectItemCaseSensitive(root, "heartbeat_ms");
+    const int64_t timeout_ms = config_int(root, "peer_timeout_ms", s->peer_timeout_ms);
+    const int64_t every_ms = config_int(root, "heartbeat_ms", s->heartbeat_ms);
+    if (timeout_ms > every_ms) {
+        return;
+    }
+    if (timeout != NULL) {
+        config_mistake(&r->tree, timeout, "peer_timeout_ms", "must be above heartbeat_ms (%lld)",
+                       (long long)every_ms);
+    } else {
+        config_mistake(&r->tree, every, "heartbeat_ms", "must be below peer_timeout_ms (%lld)",
+                       (long long)timeout_ms);
     }
 }
 
@@ -461,6 +523,11 @@ static void check_limits(const reader *r, const cJSON *root)
                 "client_queue_bytes", s->client_queue_bytes);
     check_order(r, root, "login_memory_percent", s->login_memory_percent, "shed_memory_percent",
                 s->shed_memory_percent);
+    check_order(r, root, "redial_first_ms", s->redial_first_ms, "redial_max_ms", s->redial_max_ms);
+    check_order(r, root, "link_queue_high_bytes", s->link_queue_high_bytes, "link_queue_max_bytes",
+                s->link_queue_max_bytes);
+    check_order(r, root, "body_max_bytes", s->body_max_bytes, "link_queue_max_bytes",
+                s->link_queue_max_bytes);
     check_order(r, root, "accept_pause_first_ms", s->accept_pause_first_ms, "accept_pause_max_ms",
                 s->accept_pause_max_ms);
 }
@@ -482,8 +549,7 @@ static dure_err read_all(reader *r, dure_registry **out_registry)
     config_check_object(&r->tree, root, "", cluster_keys);
     check_heartbeat(r, root);
     check_limits(r, root);
-    read_secret(r, "secret_file", r->source->env_secret, "DURE_SECRET");
-    read_secret(r, "secret_previous_file", r->source->env_secret_previous, "DURE_SECRET_PREVIOUS");
+    read_secrets(r);
     read_cluster_settings(r, root);
     check_backend_variable(r);
     if (cJSON_IsObject(roles)) {
@@ -496,7 +562,8 @@ static dure_err read_all(reader *r, dure_registry **out_registry)
         registry_check_reach(&r->tree, roles, nodes);
     }
     for (size_t i = 0; i < r->secret_count && err == DURE_OK; i++) {
-        err = dure_registry_builder_secret(r->builder, r->secrets[i]);
+        const dure_slice secret = {r->secrets[i], r->secret_lens[i]};
+        err = dure_registry_builder_secret(r->builder, secret);
     }
     if (err != DURE_OK || r->report->mistake_count > 0) {
         return err != DURE_OK ? err : DURE_ERR_CONFIG;

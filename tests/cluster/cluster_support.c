@@ -191,7 +191,8 @@ dure_registry *test_registry_tuned(const char *name, const char *secret,
     DURE_REQUIRE_OK(dure_registry_builder_node(builder, "peer-1", "peer", "127.0.0.1", 7831, 0));
     DURE_REQUIRE_OK(dure_registry_builder_node(builder, "peer-2", "peer", "127.0.0.1", 7832, 0));
     if (secret != NULL) {
-        DURE_REQUIRE_OK(dure_registry_builder_secret(builder, secret));
+        const dure_slice bytes = {(const uint8_t *)secret, strlen(secret)};
+        DURE_REQUIRE_OK(dure_registry_builder_secret(builder, bytes));
     }
     if (tune != NULL) {
         tune(dure_registry_builder_settings(builder));

@@ -134,10 +134,15 @@ static void check_welcome(hello_pair *pair)
     pair_fini(pair);
 }
 
+static dure_slice bytes_of(const char *text)
+{
+    return (dure_slice){(const uint8_t *)text, text != NULL ? strlen(text) : 0};
+}
+
 static void set_secrets(hello_side *side, const char *first, const char *second)
 {
-    side->self.secrets[0] = first;
-    side->self.secrets[1] = second;
+    side->self.secrets[0] = bytes_of(first);
+    side->self.secrets[1] = bytes_of(second);
     side->self.secret_count = first == NULL ? 0 : second == NULL ? 1 : 2;
 }
 
@@ -229,6 +234,20 @@ static void with_the_same_secret_it_is_welcome(void)
     set_secrets(&pair.dialler, "sesame", NULL);
     set_secrets(&pair.acceptor, "sesame", NULL);
     check_welcome(&pair);
+}
+
+/* The bytes behind a zero count as those before it do. */
+static void secrets_that_differ_behind_a_zero_are_two(void)
+{
+    static const uint8_t first[] = "sesame\0alpha";
+    static const uint8_t second[] = "sesame\0omega";
+    hello_pair pair;
+    pair_init(&pair);
+    set_secrets(&pair.dialler, "", NULL);
+    set_secrets(&pair.acceptor, "", NULL);
+    pair.dialler.self.secrets[0] = (dure_slice){first, sizeof first - 1};
+    pair.acceptor.self.secrets[0] = (dure_slice){second, sizeof second - 1};
+    check_refused(&pair, false, DURE_ERR_WRONG_PROOF);
 }
 
 static void each_step_of_a_rotation_is_welcome(void)
@@ -497,6 +516,7 @@ DURE_SUITE(cluster_hello, DURE_TEST(without_a_secret_hello_is_welcome),
            DURE_TEST(a_node_of_another_role_is_refused), DURE_TEST(our_own_id_is_a_duplicate),
            DURE_TEST(another_node_than_the_dialled_is_refused),
            DURE_TEST(with_the_same_secret_it_is_welcome),
+           DURE_TEST(secrets_that_differ_behind_a_zero_are_two),
            DURE_TEST(each_step_of_a_rotation_is_welcome),
            DURE_TEST(another_secret_is_refused_by_the_dialler),
            DURE_TEST(no_secret_on_the_dialler_is_refused),

@@ -128,7 +128,8 @@ static dure_registry *start_both(real_node *db, real_node *game)
     DURE_REQUIRE_OK(dure_registry_builder_role(builder, "db", "dure-db", nobody));
     DURE_REQUIRE_OK(dure_registry_builder_node(builder, "game-1", "game", "127.0.0.1", 0, 0));
     DURE_REQUIRE_OK(dure_registry_builder_node(builder, "db-1", "db", "127.0.0.1", 0, 0));
-    DURE_REQUIRE_OK(dure_registry_builder_secret(builder, "sesame"));
+    DURE_REQUIRE_OK(
+        dure_registry_builder_secret(builder, (dure_slice){(const uint8_t *)"sesame", 6}));
     DURE_REQUIRE_OK(dure_registry_builder_finish(builder, &registry));
     node_create(db, registry, "db-1");
     DURE_REQUIRE_OK(dure_rpc_start(db->rpc));

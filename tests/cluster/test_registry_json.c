@@ -4,6 +4,7 @@
  */
 #include "cluster/registry_json.h"
 
+#include "base/file.h"
 #include "support/check.h"
 
 #define ROLES                                                                                      \
@@ -248,7 +249,7 @@ static void a_secret_is_never_shown(void)
     source.env_secret = "0123456789abcdef";
     dure_registry *registry = NULL;
     dure_registry_report report;
-    const char *secrets[2];
+    dure_slice secrets[2];
     dure_registry_report_init(&report);
     DURE_REQUIRE_OK(dure_registry_load(&source, &registry, &report));
     DURE_CHECK_EQ(dure_registry_secrets(registry, secrets), 1);
@@ -259,10 +260,171 @@ static void a_secret_is_never_shown(void)
     dure_registry_report_fini(&report);
 }
 
+#define PATH_BYTES 1024
+
+/* A file with these bytes as secret_file; the place in front of a message is left out. */
+static void check_secret_file(dure_slice bytes, const char *mistake, size_t secret_len)
+{
+    char folder[PATH_BYTES];
+    char path[PATH_BYTES + 8];
+    char set[PATH_BYTES + 32];
+    char expected[256];
+    DURE_REQUIRE_OK(dure_file_make_temp_folder("dure-secret-", folder, sizeof folder));
+    (void)snprintf(path, sizeof path, "%s/secret", folder);
+    DURE_REQUIRE_OK(dure_file_write(path, bytes.data, bytes.len, DURE_FILE_OWNER_ONLY));
+    (void)snprintf(set, sizeof set, "secret_file=%s", path);
+    for (char *at = set; *at != '\0'; at++) {
+        *at = *at == '\\' ? '/' : *at;
+    }
+    dure_registry_source source = source_of(GOOD);
+    const char *sets[] = {set};
+    source.sets = sets;
+    source.set_count = 1;
+    if (mistake != NULL) {
+        (void)snprintf(expected, sizeof expected, "--set: secret_file: %s\n", mistake);
+        check_lines(&source, DURE_ERR_CONFIG, expected);
+    } else {
+        dure_registry *registry = NULL;
+        dure_registry_report report;
+        dure_slice secrets[2];
+        dure_registry_report_init(&report);
+        DURE_REQUIRE_OK(dure_registry_load(&source, &registry, &report));
+        DURE_CHECK_EQ(dure_registry_secrets(registry, secrets), 1);
+        DURE_CHECK_EQ(secrets[0].len, secret_len);
+        DURE_CHECK(memcmp(secrets[0].data, bytes.data, secret_len) == 0);
+        dure_registry_destroy(registry);
+        dure_registry_report_fini(&report);
+    }
+    DURE_CHECK_OK(dure_file_remove(path));
+    DURE_CHECK_OK(dure_file_remove_folder(folder));
+}
+
+#define BYTES(text)                                                                                \
+    {                                                                                              \
+        (const uint8_t *)(text), sizeof(text) - 1                                                  \
+    }
+
+static void a_secret_is_text_of_128_bits_at_least(void)
+{
+    static const struct {
+        dure_slice bytes;
+        const char *mistake;
+        size_t len;
+    } rows[] = {
+        {BYTES("0123456789abcdef"), NULL, 16},
+        {BYTES("0123456789abcdef\n"), NULL, 16},
+        {BYTES("0123456789abcdef\r\n\n"), NULL, 16},
+        {BYTES(" 0123456789abcdef "), NULL, 18}, /* all but line ends at the end counts */
+        {BYTES("\n0123456789abcdef"), NULL, 17},
+        {BYTES("0123456789abcde"), "a secret has from 16 to 4096 bytes, this one 15", 0},
+        {BYTES("0123456789abcde\n\n\n"), "a secret has from 16 to 4096 bytes, this one 15", 0},
+        {BYTES(""), "a secret has from 16 to 4096 bytes, this one 0", 0},
+        {BYTES("\n"), "a secret has from 16 to 4096 bytes, this one 0", 0},
+        {BYTES("\0AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+         "a secret is text; this file has a zero byte at 0", 0},
+        {BYTES("0123456789abcdef\0"), "a secret is text; this file has a zero byte at 16", 0},
+        {BYTES("0123456789abcdef\0\n"), "a secret is text; this file has a zero byte at 16", 0},
+        {BYTES("0123456789abcdef0123456789abcdef\0different"),
+         "a secret is text; this file has a zero byte at 32", 0},
+        {BYTES("\xff\xfe"
+               "a\0l\0p\0h\0a\0-\0"
+               "7\0Y\0"),
+         "a secret is text; this file has a zero byte at 3, it looks like UTF-16", 0},
+        {BYTES("a\0l\0p\0h\0a\0-\0"
+               "7\0Y\0"
+               "q\0"),
+         "a secret is text; this file has a zero byte at 1, it looks like UTF-16", 0},
+        {BYTES("\xfe\xff\0a\0l\0p\0h\0a\0-\0007\0Y"),
+         "a secret is text; this file has a zero byte at 2, it looks like UTF-16", 0},
+        {BYTES("\xef\xbb\xbf"
+               "0123456789abcdef"),
+         "it begins with the byte order mark of an editor (ef bb bf), which would be a part of the "
+         "secret; save it without",
+         0},
+    };
+    for (size_t i = 0; i < DURE_COUNT_OF(rows); i++) {
+        check_secret_file(rows[i].bytes, rows[i].mistake, rows[i].len);
+    }
+}
+
+static void secrets_of_the_environment_are_held_to_the_same(void)
+{
+    dure_registry_source source = source_of(GOOD);
+    source.env_secret = "0123456789abcde";
+    check_lines(&source, DURE_ERR_CONFIG,
+                "c.json:1:1: DURE_SECRET: a secret has from 16 to 4096 bytes, this one 15\n");
+    source.env_secret = "0123456789abcdef";
+    source.env_secret_previous = "0123456789abcde\n";
+    check_lines(&source, DURE_ERR_CONFIG,
+                "c.json:1:1: DURE_SECRET_PREVIOUS: a secret has from 16 to 4096 bytes, this one "
+                "15\n");
+    source.env_secret_previous = "fedcba9876543210";
+    check_lines(&source, DURE_OK, "");
+    source.env_secret = NULL;
+    check_lines(&source, DURE_ERR_CONFIG,
+                "c.json:1:1: secret_previous_file: the secret before is given and the present one "
+                "is not: secret_file or DURE_SECRET\n");
+}
+
+/* A value on its own is judged against the default of the other. */
+static void orders_hold_whichever_of_the_two_is_written(void)
+{
+    static const struct {
+        const char *set;
+        const char *line;
+    } rows[] = {
+        {"heartbeat_ms=30000", "heartbeat_ms: must be below peer_timeout_ms (8000)"},
+        {"heartbeat_ms=8000", "heartbeat_ms: must be below peer_timeout_ms (8000)"},
+        {"heartbeat_ms=7999", NULL},
+        {"peer_timeout_ms=2000", "peer_timeout_ms: must be above heartbeat_ms (2000)"},
+        {"peer_timeout_ms=2001", NULL},
+        {"heartbeat_ms=600;peer_timeout_ms=500",
+         "peer_timeout_ms: must be above heartbeat_ms (600)"},
+        {"redial_max_ms=249", "redial_max_ms: must not be below redial_first_ms (250)"},
+        {"redial_first_ms=250;redial_max_ms=250", NULL},
+        {"link_queue_max_bytes=16777216;link_queue_high_bytes=16777217",
+         "link_queue_max_bytes: must not be below link_queue_high_bytes (16777217)"},
+        {"link_queue_max_bytes=16777215",
+         "link_queue_max_bytes: must not be below body_max_bytes (16777216)"},
+        {"link_queue_max_bytes=16777216", NULL},
+    };
+    for (size_t i = 0; i < DURE_COUNT_OF(rows); i++) {
+        char expected[160] = "";
+        dure_registry_source source = source_of(GOOD);
+        source.env_set = rows[i].set;
+        if (rows[i].line != NULL) {
+            (void)snprintf(expected, sizeof expected, "DURE_SET: %s\n", rows[i].line);
+        }
+        check_lines(&source, rows[i].line != NULL ? DURE_ERR_CONFIG : DURE_OK, expected);
+    }
+}
+
+static void a_registry_by_hand_cannot_switch_the_heartbeat_off(void)
+{
+    dure_registry_builder *builder = NULL;
+    dure_registry *registry = NULL;
+    DURE_REQUIRE_OK(dure_registry_builder_create("test", "var", &builder));
+    dure_registry_builder_settings(builder)->heartbeat_ms = 8000;
+    DURE_CHECK_ERR(dure_registry_builder_finish(builder, &registry), DURE_ERR_CONFIG);
+}
+
+static void an_empty_secret_is_none(void)
+{
+    dure_registry_builder *builder = NULL;
+    DURE_REQUIRE_OK(dure_registry_builder_create("test", "var", &builder));
+    DURE_CHECK_ERR(dure_registry_builder_secret(builder, (dure_slice){NULL, 0}), DURE_ERR_INVALID);
+    dure_registry_builder_destroy(builder);
+}
+
 DURE_SUITE(cluster_registry_json, DURE_TEST(each_mistake_has_its_line),
            DURE_TEST(all_mistakes_are_told_in_one_run_by_place),
            DURE_TEST(who_cannot_be_reached_is_named), DURE_TEST(overrides_are_named_as_the_place),
            DURE_TEST(a_setting_may_be_overridden_where_none_was),
            DURE_TEST(a_number_keeps_its_digits), DURE_TEST(a_number_that_nothing_holds_is_refused),
            DURE_TEST(a_port_of_outgoing_connections_is_a_warning),
-           DURE_TEST(a_link_off_the_loopback_needs_a_secret), DURE_TEST(a_secret_is_never_shown));
+           DURE_TEST(a_link_off_the_loopback_needs_a_secret), DURE_TEST(a_secret_is_never_shown),
+           DURE_TEST(a_secret_is_text_of_128_bits_at_least),
+           DURE_TEST(secrets_of_the_environment_are_held_to_the_same),
+           DURE_TEST(orders_hold_whichever_of_the_two_is_written),
+           DURE_TEST(a_registry_by_hand_cannot_switch_the_heartbeat_off),
+           DURE_TEST(an_empty_secret_is_none));
