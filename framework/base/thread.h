@@ -31,6 +31,12 @@ DURE_CHECKED dure_err dure_thread_create(const char *name, dure_thread_fn fn, vo
 void dure_thread_join(dure_thread *thread);
 
 /*
+ * Lets go of a thread that nobody will join; it frees what is its own when it ends. NULL is fine.
+ * Thread: any.
+ */
+void dure_thread_detach(dure_thread *thread);
+
+/*
  * A number for the calling thread, never 0, not given twice while the process lives.
  * Thread: any.
  */

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
@@ -16,6 +17,7 @@ struct dure_thread {
     dure_thread_fn fn;
     void *ctx;
     char name[16];
+    atomic_uint holds; /* the thread's own, and that of who started it; acquire and release */
 };
 
 struct dure_mutex {
@@ -26,11 +28,19 @@ struct dure_cond {
     pthread_cond_t handle;
 };
 
+static void thread_release(dure_thread *thread)
+{
+    if (atomic_fetch_sub_explicit(&thread->holds, 1, memory_order_acq_rel) == 1) {
+        dure_mem_free(thread);
+    }
+}
+
 static void *thread_main(void *arg)
 {
     dure_thread *thread = arg;
     (void)pthread_setname_np(pthread_self(), thread->name);
     thread->fn(thread->ctx);
+    thread_release(thread);
     return NULL;
 }
 
@@ -43,6 +53,7 @@ dure_err dure_thread_create(const char *name, dure_thread_fn fn, void *ctx,
     }
     thread->fn = fn;
     thread->ctx = ctx;
+    atomic_init(&thread->holds, 2);
     size_t len = strlen(name);
     memcpy(thread->name, name, len < sizeof thread->name ? len : sizeof thread->name - 1);
     int error = pthread_create(&thread->handle, NULL, thread_main, thread);
@@ -61,7 +72,17 @@ void dure_thread_join(dure_thread *thread)
     }
     int error = pthread_join(thread->handle, NULL);
     DURE_ASSERT(error == 0);
-    dure_mem_free(thread);
+    thread_release(thread);
+}
+
+void dure_thread_detach(dure_thread *thread)
+{
+    if (thread == NULL) {
+        return;
+    }
+    int error = pthread_detach(thread->handle);
+    DURE_ASSERT(error == 0);
+    thread_release(thread);
 }
 
 dure_mutex *dure_mutex_create(void)

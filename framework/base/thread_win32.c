@@ -8,6 +8,7 @@
 #include <windows.h>
 
 #include <process.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -19,6 +20,7 @@ struct dure_thread {
     dure_thread_fn fn;
     void *ctx;
     char name[16];
+    atomic_uint holds; /* the thread's own, and that of who started it; acquire and release */
 };
 
 struct dure_mutex {
@@ -44,11 +46,19 @@ static void thread_name(const char *name)
     }
 }
 
+static void thread_release(dure_thread *thread)
+{
+    if (atomic_fetch_sub_explicit(&thread->holds, 1, memory_order_acq_rel) == 1) {
+        dure_mem_free(thread);
+    }
+}
+
 static unsigned __stdcall thread_main(void *arg)
 {
     dure_thread *thread = arg;
     thread_name(thread->name);
     thread->fn(thread->ctx);
+    thread_release(thread);
     return 0;
 }
 
@@ -61,6 +71,7 @@ dure_err dure_thread_create(const char *name, dure_thread_fn fn, void *ctx,
     }
     thread->fn = fn;
     thread->ctx = ctx;
+    atomic_init(&thread->holds, 2);
     size_t len = strlen(name);
     memcpy(thread->name, name, len < sizeof thread->name ? len : sizeof thread->name - 1);
     /* Not CreateThread: the C library keeps things for each of its threads. */
@@ -82,7 +93,16 @@ void dure_thread_join(dure_thread *thread)
     DWORD result = WaitForSingleObject(thread->handle, INFINITE);
     DURE_ASSERT(result == WAIT_OBJECT_0);
     (void)CloseHandle(thread->handle);
-    dure_mem_free(thread);
+    thread_release(thread);
+}
+
+void dure_thread_detach(dure_thread *thread)
+{
+    if (thread == NULL) {
+        return;
+    }
+    (void)CloseHandle(thread->handle);
+    thread_release(thread);
 }
 
 dure_mutex *dure_mutex_create(void)

@@ -19,6 +19,7 @@
 
 #include "base/mailbox.h"
 #include "base/rng.h"
+#include "iocp/apart.h"
 #include "iocp/core.h"
 #include "iocp/jobs.h"
 #include "iocp/timer.h"
@@ -37,7 +38,8 @@ struct dure_iocp_core {
     dure_list deferred;  /* dure_iocp_deferred */
     dure_list graveyard; /* closed sockets without operations, freed at the end of the round */
     dure_timer_heap timers;
-    dure_iocp_jobs *jobs; /* NULL until the first job */
+    dure_iocp_jobs *jobs;   /* NULL until the first job */
+    dure_iocp_apart *apart; /* NULL until the first job that may hang */
     dure_rng rng;
     uint64_t now_ns;
     uint64_t pending; /* the ledger: operations started and not yet completed */

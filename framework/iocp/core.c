@@ -152,6 +152,7 @@ void dure_iocp_core_config_init(dure_iocp_core_config *config)
     config->recv_buffer_bytes = 64u * 1024u;
     config->recv_buffer_count = 256;
     config->job_threads = 2;
+    config->apart_threads = 16;
     config->accepts_max = 64;
 }
 
@@ -312,6 +313,7 @@ void dure_iocp_core_destroy(dure_iocp_core *core)
     DURE_ASSERT(core->counters.started == core->counters.completed);
     DURE_ASSERT(core->counters.sockets_opened == core->counters.sockets_closed);
     dure_iocp_jobs_destroy(core->jobs);
+    dure_iocp_apart_destroy(core->apart);
     graveyard_clear(core);
     dure_timer_heap_fini(&core->timers);
     dure_mailbox_fini(&core->mailbox);
@@ -783,6 +785,24 @@ static dure_err job_push(dure_iocp_core *core, dure_iocp_event *event)
     return dure_iocp_jobs_push(core->jobs, event);
 }
 
+/* Enters a job in the ledger. First of all, since a job may be done before its push returns. */
+static void job_begin(dure_iocp_core *core, dure_iocp_event *event, dure_iocp_job_fn fn, void *ctx)
+{
+    event->_job_fn = fn;
+    event->_job_ctx = ctx;
+    ledger_begin(core, event);
+}
+
+/* Nothing had started after all. */
+static void job_take_back(dure_iocp_core *core, dure_iocp_event *event)
+{
+    event->_active = false;
+    event->owner->pending--;
+    core->pending--;
+    core->counters.started--;
+    dure_iocp_object_release(event->owner);
+}
+
 dure_err dure_iocp_job(dure_iocp_core *core, dure_iocp_event *event, dure_iocp_job_fn fn,
                        void *job_ctx)
 {
@@ -791,26 +811,74 @@ dure_err dure_iocp_job(dure_iocp_core *core, dure_iocp_event *event, dure_iocp_j
     if (event->_active) {
         return DURE_ERR_STATE;
     }
-    event->_job_fn = fn;
-    event->_job_ctx = job_ctx;
-    /* Entered first: a job may be done before push returns. */
-    ledger_begin(core, event);
+    event->_is_apart = false;
+    job_begin(core, event, fn, job_ctx);
     dure_err err = job_push(core, event);
     if (err != DURE_OK) {
-        event->_active = false;
-        event->owner->pending--;
-        core->pending--;
-        core->counters.started--;
-        dure_iocp_object_release(event->owner);
+        job_take_back(core, event);
     }
     return err;
 }
 
+static void run_task(void *ctx)
+{
+    dure_iocp_task_run(ctx);
+}
+
+static dure_err apart_push(dure_iocp_core *core, dure_iocp_event *event, dure_iocp_task *task)
+{
+    if (core->backend->job != NULL) {
+        return core->backend->job(core, event); /* a world of its own has no threads */
+    }
+    if (core->apart == NULL) {
+        dure_err err =
+            dure_iocp_apart_create(core->config.apart_threads, job_done, core, &core->apart);
+        if (err != DURE_OK) {
+            return err;
+        }
+    }
+    return dure_iocp_apart_push(core->apart, task, event);
+}
+
+dure_err dure_iocp_job_apart(dure_iocp_core *core, dure_iocp_event *event, dure_iocp_job_fn fn,
+                             dure_iocp_job_fn release, void *job_ctx)
+{
+    DURE_ASSERT_OWNER(core);
+    DURE_ASSERT(event->kind == DURE_IOCP_JOB);
+    if (event->_active) {
+        return DURE_ERR_STATE;
+    }
+    dure_iocp_task *task = NULL;
+    dure_err err = dure_iocp_task_create(fn, release, job_ctx, &task);
+    if (err != DURE_OK) {
+        return err;
+    }
+    event->_is_apart = true;
+    job_begin(core, event, run_task, task);
+    err = apart_push(core, event, task);
+    if (err != DURE_OK) {
+        dure_iocp_task_forget(task);
+        job_take_back(core, event);
+    }
+    return err;
+}
+
+static bool job_take(dure_iocp_core *core, dure_iocp_event *event)
+{
+    if (core->backend->job_cancel != NULL) {
+        bool is_taken = core->backend->job_cancel(core, event);
+        if (is_taken && event->_is_apart) {
+            dure_iocp_task_drop(event->_job_ctx);
+        }
+        return is_taken;
+    }
+    return event->_is_apart ? dure_iocp_apart_leave(core->apart, event)
+                            : dure_iocp_jobs_take_back(core->jobs, event);
+}
+
 static void job_cancel(dure_iocp_core *core, dure_iocp_event *event)
 {
-    bool is_taken = core->backend->job_cancel != NULL ? core->backend->job_cancel(core, event)
-                                                      : dure_iocp_jobs_take_back(core->jobs, event);
-    if (is_taken) {
+    if (job_take(core, event)) {
         dure_iocp_ready(event, DURE_ERR_CANCELLED, 0);
     }
 }

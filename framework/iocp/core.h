@@ -54,13 +54,14 @@ typedef struct dure_iocp_core_config {
     uint32_t recv_buffer_bytes; /* size of one lent buffer */
     uint32_t recv_buffer_count; /* lent buffers of a core (uring's provided buffers) */
     uint32_t job_threads;       /* most threads for jobs, started when the first job comes */
+    uint32_t apart_threads;     /* most threads for jobs that may hang, beside the former */
     uint32_t sockets_max;       /* most sockets of this core; 0: the descriptor limit less 32 */
     uint32_t accepts_max;       /* AcceptEx calls that a listener keeps outstanding (win32) */
     dure_recycling recycling;
     const dure_winsock *winsock; /* for tests of win32, borrowed; NULL: the system's functions */
 } dure_iocp_core_config;
 
-/* Fills in the defaults: auto, 64 KiB, 256, 2, 0, 64, probe. */
+/* Fills in the defaults: auto, 64 KiB, 256, 2, 16, 0, 64, probe. */
 void dure_iocp_core_config_init(dure_iocp_core_config *config);
 
 /*
@@ -261,6 +262,19 @@ void dure_iocp_post(dure_iocp_core *core, dure_iocp_event *event);
  */
 DURE_CHECKED dure_err dure_iocp_job(dure_iocp_core *core, dure_iocp_event *event,
                                     dure_iocp_job_fn fn, void *job_ctx);
+
+/*
+ * As dure_iocp_job, for work that may hang, such as a look-up of a name: it has threads of its own,
+ * so that no job waits behind it, and nobody waits for it. A cancel completes it at once, begun or
+ * not; fn may then run on, past the end of the core even. So fn touches job_ctx alone and nothing
+ * that a worker owns. release(job_ctx) is called once, when fn does not touch it any more, on any
+ * thread, perhaps before the completion: an owner who wants the result has a hold of his own.
+ * Takes: job_ctx, on OK only.
+ * Fails: STATE, NO_MEMORY, SYSTEM.
+ */
+DURE_CHECKED dure_err dure_iocp_job_apart(dure_iocp_core *core, dure_iocp_event *event,
+                                          dure_iocp_job_fn fn, dure_iocp_job_fn release,
+                                          void *job_ctx);
 
 /*
  * Asks a pending operation to end. It completes as always, with CANCELLED or with its own result.

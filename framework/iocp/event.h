@@ -59,6 +59,7 @@ struct dure_iocp_event {
 
     /* the core's and the back end's; nobody else reads or writes these */
     bool _active;
+    bool _is_apart; /* a job that may hang: _job_ctx is its task */
     dure_list _node;
     dure_iocp_socket *_socket;
     dure_iocp_job_fn _job_fn;

@@ -11,6 +11,7 @@
 
 #include "iocp/address.h"
 #include "iocp/core.h"
+#include "net/lookup.h"
 
 #define DURE_NET_ADDRESS_TEXT_MAX 64 /* with the terminating zero */
 
@@ -43,14 +44,30 @@ bool dure_net_address_is_loopback(const dure_net_address *address);
 typedef void (*dure_net_resolve_fn)(void *ctx, dure_err status, const dure_net_address *addresses,
                                     size_t count);
 
+typedef struct dure_net_name {
+    const char *host; /* borrowed for the call */
+    uint16_t port;
+    dure_net_lookup_fn lookup; /* NULL: the system's */
+} dure_net_name;
+
+typedef struct dure_net_resolver dure_net_resolver;
+
 /*
- * Looks a name up (getaddrinfo, RFC 3493) on a job thread; a numeric host needs no look-up but its
- * outcome comes later all the same. "localhost" is the loopback everywhere (RFC 6761, section 6.3);
- * on a sim core only it and numeric hosts are known. Completes: on_done once: OK, NAME_NOT_FOUND,
- * SYSTEM. Fails: INVALID (empty or longer than 253), NO_MEMORY. on_done is not called. Thread:
- * owner of core.
+ * Looks a name up (getaddrinfo, RFC 3493) on a thread that nobody waits for; a numeric host needs
+ * no look-up but its outcome comes later all the same. "localhost" is the loopback everywhere (RFC
+ * 6761, section 6.3); on a sim core only it and numeric hosts are known, unless the name brings a
+ * look-up of its own.
+ * Completes: on_done once: OK, NAME_NOT_FOUND, SYSTEM, CANCELLED.
+ * Fails:  INVALID (empty or longer than 253), NO_MEMORY, SYSTEM; on_done is not called.
+ * Lends:  out_resolver, until on_done is called; may be NULL.
+ * Thread: owner of core.
  */
-DURE_CHECKED dure_err dure_net_resolve(dure_iocp_core *core, const char *host, uint16_t port,
-                                       dure_net_resolve_fn on_done, void *ctx);
+DURE_CHECKED dure_err dure_net_resolve(dure_iocp_core *core, const dure_net_name *name,
+                                       dure_net_resolve_fn on_done, void *ctx,
+                                       dure_net_resolver **out_resolver);
+
+/* Gives a look-up up: on_done comes soon, with CANCELLED or its outcome, however long the system
+ * still takes. Thread: owner. */
+void dure_net_resolve_cancel(dure_net_resolver *resolver);
 
 #endif

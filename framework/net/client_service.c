@@ -54,6 +54,11 @@ uint16_t dure_client_port(const dure_service *service)
     return client_of_const(service)->config.port;
 }
 
+dure_net_lookup_fn dure_client_lookup(const dure_service *service)
+{
+    return client_of_const(service)->config.lookup;
+}
+
 const dure_net_address *dure_client_target(const dure_service *service)
 {
     return &client_of_const(service)->target;
@@ -157,9 +162,17 @@ static void client_shard_start(dure_service_shard *shard)
     }
 }
 
+static void client_give_up(dure_client_slot *slot)
+{
+    dure_client_forget_redial(slot);
+    if (slot->resolver != NULL) {
+        dure_net_resolve_cancel(slot->resolver);
+    }
+}
+
 static void client_shard_close(dure_service_shard *shard)
 {
-    client_each_slot(shard, dure_client_forget_redial);
+    client_each_slot(shard, client_give_up);
 }
 
 static void client_session_connected(dure_session *session)

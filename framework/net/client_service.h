@@ -7,6 +7,7 @@
 #define DURE_NET_CLIENT_SERVICE_H
 
 #include "net/backoff.h"
+#include "net/lookup.h"
 #include "net/service.h"
 
 typedef struct dure_client_service_config {
@@ -18,6 +19,7 @@ typedef struct dure_client_service_config {
     bool confirm_by_user; /* backoff starts anew at dure_client_service_confirm, not when connected
                            */
     dure_backoff_config backoff;
+    dure_net_lookup_fn lookup; /* of host; NULL: the system's */
 } dure_client_service_config;
 
 /* One session, connect at start, redial, not confirmed by the user, default backoff. */

@@ -25,7 +25,7 @@ typedef struct dure_service_config {
     size_t send_queue_max; /* bytes; past it send fails as OVERLOADED */
     size_t recv_rest_max;  /* bytes that on_recv may leave unconsumed before TOO_LARGE */
     uint32_t close_ms;     /* a graceful end in all; then the session is cut */
-    uint32_t connect_ms;   /* client: a connect in all */
+    uint32_t connect_ms;   /* a connect in all, look-up and handshake of a filter included */
     /* Queued bytes of which none has got on for so long (the system has taken none and the peer's
      * has acknowledged none): cut as SLOW, a quarter of it later at most. 0: never. On Windows a
      * send gets on in pieces of 64 KiB. */

@@ -404,8 +404,7 @@ static bool session_has_pending(const dure_session *session)
            dure_iocp_event_is_active(&session->recv_event) ||
            dure_iocp_event_is_active(&session->send_event) ||
            dure_iocp_event_is_active(&session->disconnect_event) ||
-           dure_iocp_event_is_active(&session->timer_event) ||
-           (session->slot != NULL && session->slot->is_resolving);
+           dure_iocp_event_is_active(&session->timer_event);
 }
 
 static void session_drop_memory(dure_session *session)

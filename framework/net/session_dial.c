@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
  * Dialling: the name is looked up at each dial, since it may have moved; its addresses are tried in
- * turn until one connects. connect_ms bounds all of it together.
+ * turn until one connects. connect_ms bounds all of it together: a look-up that takes longer is
+ * nobody's any more, and goes on by itself.
  */
 #include <string.h>
 
 #include "base/assert.h"
-#include "net/address.h"
 #include "net/session_impl.h"
 #include "net/socket_utils.h"
 
@@ -41,36 +41,54 @@ static void session_dial_next(dure_session *session, dure_err cause)
     dure_session_fail(session, cause);
 }
 
-static void session_resolved(void *ctx, dure_err status, const dure_net_address *addresses,
-                             size_t count)
+static void session_take_addresses(dure_session *session, const dure_net_address *addresses,
+                                   size_t count)
 {
-    dure_session *session = ctx;
     dure_client_slot *slot = session->slot;
-    slot->is_resolving = false;
+    DURE_ASSERT(count > 0);
+    slot->address_count = count < DURE_DIAL_ADDRESSES_MAX ? count : DURE_DIAL_ADDRESSES_MAX;
+    memcpy(slot->addresses, addresses, slot->address_count * sizeof *addresses);
+    slot->address_at = 0;
+    dure_err err = session_dial_address(session);
+    if (err != DURE_OK) {
+        session_dial_next(session, err);
+    }
+}
+
+/* A life that is connecting now waits for this look-up, whichever life began it. */
+static void slot_resolved(void *ctx, dure_err status, const dure_net_address *addresses,
+                          size_t count)
+{
+    dure_client_slot *slot = ctx;
+    dure_session *session = slot->session;
+    DURE_ASSERT(slot->resolver != NULL);
+    slot->resolver = NULL;
     if (session->state == DURE_SESSION_CONNECTING) {
-        if (status != DURE_OK) {
+        DURE_ASSERT(session->socket == NULL);
+        if (session->shard->is_closing) {
+            dure_session_fail(session, DURE_ERR_CLOSED);
+        } else if (status != DURE_OK) {
             dure_session_fail(session, status);
         } else {
-            DURE_ASSERT(count > 0);
-            slot->address_count = count < DURE_DIAL_ADDRESSES_MAX ? count : DURE_DIAL_ADDRESSES_MAX;
-            memcpy(slot->addresses, addresses, slot->address_count * sizeof *addresses);
-            slot->address_at = 0;
-            dure_err err = session_dial_address(session);
-            if (err != DURE_OK) {
-                session_dial_next(session, err);
-            }
+            session_take_addresses(session, addresses, count);
         }
     }
     dure_session_check_end(session);
-    dure_iocp_object_release(&session->object);
+    dure_shard_drop_busy(session->shard);
 }
 
-static dure_err session_dial_name(dure_session *session, const char *host, uint16_t port)
+static dure_err session_dial_name(dure_session *session, const char *host)
 {
-    dure_err err = dure_net_resolve(session->object.core, host, port, session_resolved, session);
+    const dure_service *service = session_service(session);
+    dure_client_slot *slot = session->slot;
+    if (slot->resolver != NULL) {
+        return DURE_OK; /* a former life's look-up has not come back yet */
+    }
+    dure_net_name name = {host, dure_client_port(service), dure_client_lookup(service)};
+    dure_err err =
+        dure_net_resolve(session->object.core, &name, slot_resolved, slot, &slot->resolver);
     if (err == DURE_OK) {
-        session->slot->is_resolving = true;
-        dure_iocp_object_hold(&session->object);
+        dure_shard_add_busy(session->shard);
     }
     return err;
 }
@@ -83,7 +101,7 @@ dure_err dure_session_dial(dure_session *session)
     const char *host = dure_client_host(service);
     dure_err err = DURE_OK;
     if (host != NULL) {
-        err = session_dial_name(session, host, dure_client_port(service));
+        err = session_dial_name(session, host);
     } else {
         slot->addresses[0] = *dure_client_target(service);
         slot->address_count = 1;

@@ -14,6 +14,7 @@
 #ifndef DURE_NET_SESSION_IMPL_H
 #define DURE_NET_SESSION_IMPL_H
 
+#include "net/address.h"
 #include "net/backoff.h"
 #include "net/service_impl.h"
 
@@ -36,7 +37,9 @@ typedef struct dure_client_slot {
     dure_iocp_event redial_event;
     uint32_t hold_off_ms;
     bool is_redial_due; /* once the redial timer that was taken back is out of the way */
-    bool is_resolving;
+    /* The look-up under way, or NULL. It may outlast the life that began it: the next one waits for
+     * it too, so that a name which hangs has one thread and no more. */
+    dure_net_resolver *resolver;
     dure_net_address addresses[DURE_DIAL_ADDRESSES_MAX];
     size_t address_count;
     size_t address_at;
@@ -162,6 +165,8 @@ void dure_session_connect_done(dure_session *session, const dure_iocp_event *eve
 const char *dure_client_host(const dure_service *service);
 uint16_t dure_client_port(const dure_service *service);
 const dure_net_address *dure_client_target(const dure_service *service);
+/* What a dial asks the system for host; NULL: its own look-up. */
+dure_net_lookup_fn dure_client_lookup(const dure_service *service);
 /* The user dials himself: a waiting redial is taken back. */
 void dure_client_forget_redial(dure_client_slot *slot);
 

@@ -55,6 +55,31 @@ static void a_mutex_keeps_others_out(void)
     part(&here);
 }
 
+static void come_back(void *ctx)
+{
+    meeting *here = ctx;
+    dure_mutex_lock(here->mutex);
+    here->count++;
+    dure_cond_signal(here->cond);
+    dure_mutex_unlock(here->mutex);
+}
+
+static void who_is_detached_runs_on_unjoined(void)
+{
+    meeting here;
+    dure_thread *thread = NULL;
+    meet(&here);
+    dure_mutex_lock(here.mutex); /* it cannot end before it is let go of */
+    DURE_REQUIRE_OK(dure_thread_create("detached", come_back, &here, &thread));
+    dure_thread_detach(thread);
+    dure_thread_detach(NULL);
+    while (here.count == 0) {
+        dure_cond_wait(here.cond, here.mutex);
+    }
+    dure_mutex_unlock(here.mutex);
+    part(&here);
+}
+
 static void play_pong(void *ctx)
 {
     meeting *here = ctx;
@@ -124,6 +149,6 @@ static void ends_accept_null_and_beginnings_may_fail(void)
 }
 
 DURE_SUITE(base_thread, DURE_TEST(a_mutex_keeps_others_out),
-           DURE_TEST(a_condition_hands_the_turn_over),
+           DURE_TEST(who_is_detached_runs_on_unjoined), DURE_TEST(a_condition_hands_the_turn_over),
            DURE_TEST(a_wait_without_a_signal_ends_in_time),
            DURE_TEST(ends_accept_null_and_beginnings_may_fail));

@@ -119,6 +119,12 @@ static void on_resolved(void *ctx, dure_err status, const dure_net_address *addr
     }
 }
 
+static dure_err resolve(net_fixture *fixture, const char *host, uint16_t port, outcome *out)
+{
+    const dure_net_name name = {host, port, NULL};
+    return dure_net_resolve(fixture->core, &name, on_resolved, out, NULL);
+}
+
 static void a_name_is_looked_up_later_even_where_it_is_numeric(void)
 {
     net_fixture fixture;
@@ -127,10 +133,10 @@ static void a_name_is_looked_up_later_even_where_it_is_numeric(void)
     outcome local = {0};
     outcome unknown = {0};
     char text[DURE_NET_ADDRESS_TEXT_MAX];
-    DURE_CHECK_OK(dure_net_resolve(fixture.core, "10.0.0.9", 80, on_resolved, &numeric));
-    DURE_CHECK_OK(dure_net_resolve(fixture.core, "localhost", 81, on_resolved, &local));
-    DURE_CHECK_OK(dure_net_resolve(fixture.core, "nobody", 82, on_resolved, &unknown));
-    DURE_CHECK_ERR(dure_net_resolve(fixture.core, "", 82, on_resolved, &unknown), DURE_ERR_INVALID);
+    DURE_CHECK_OK(resolve(&fixture, "10.0.0.9", 80, &numeric));
+    DURE_CHECK_OK(resolve(&fixture, "localhost", 81, &local));
+    DURE_CHECK_OK(resolve(&fixture, "nobody", 82, &unknown));
+    DURE_CHECK_ERR(resolve(&fixture, "", 82, &unknown), DURE_ERR_INVALID);
     DURE_CHECK(!numeric.is_there);
     NET_RUN_UNTIL(&fixture, numeric.is_there && local.is_there && unknown.is_there);
     DURE_CHECK_STR(dure_net_address_print(&numeric.first, text), "10.0.0.9:80");
@@ -147,7 +153,7 @@ static void the_system_is_asked_on_a_job_thread(void)
     net_fixture fixture;
     DURE_REQUIRE(net_fixture_open(&fixture, DURE_BACKEND_AUTO));
     outcome local = {0};
-    DURE_CHECK_OK(dure_net_resolve(fixture.core, "127.1", 81, on_resolved, &local));
+    DURE_CHECK_OK(resolve(&fixture, "127.1", 81, &local));
     NET_RUN_UNTIL(&fixture, local.is_there);
     DURE_CHECK_OK(local.status);
     DURE_CHECK(dure_net_address_is_loopback(&local.first));
