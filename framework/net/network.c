@@ -50,7 +50,7 @@ static bool prefix_is_equal(const uint8_t *a, const uint8_t *b, unsigned bits)
 static bool is_zero_behind(const uint8_t ip[16], unsigned bits, unsigned all)
 {
     for (unsigned bit = bits; bit < all; bit++) {
-        if ((ip[bit / 8] >> (7 - bit % 8) & 1u) != 0) {
+        if (((unsigned)ip[bit / 8] >> (7 - bit % 8) & 1u) != 0) {
             return false;
         }
     }
