@@ -709,14 +709,19 @@ dure_err dure_iocp_send(dure_iocp_socket *socket, dure_iocp_event *event,
     return err == DURE_OK ? socket_start(socket, event) : err;
 }
 
-uint64_t dure_iocp_socket_progress(const dure_iocp_socket *socket)
+uint64_t dure_iocp_socket_acknowledged(const dure_iocp_socket *socket)
 {
     DURE_ASSERT_OWNER(socket->core);
     DURE_ASSERT(socket->state != DURE_IOCP_SOCKET_CLOSED);
     const dure_iocp_backend *backend = socket->core->backend;
+    return backend->acknowledged != NULL ? backend->acknowledged(socket) : 0;
+}
+
+size_t dure_iocp_socket_taken(const dure_iocp_socket *socket)
+{
+    DURE_ASSERT_OWNER(socket->core);
     const dure_iocp_event *send = socket->events[DURE_IOCP_SEND];
-    uint64_t acknowledged = backend->acknowledged != NULL ? backend->acknowledged(socket) : 0;
-    return acknowledged + (send != NULL ? send->bytes : 0);
+    return send != NULL ? send->bytes : 0;
 }
 
 dure_err dure_iocp_disconnect(dure_iocp_socket *socket, dure_iocp_event *event)

@@ -225,11 +225,12 @@ DURE_CHECKED dure_err dure_iocp_send(dure_iocp_socket *socket, dure_iocp_event *
                                      const dure_iocp_slice *slices, size_t count);
 
 /*
- * A figure that grows with each byte by which the present SEND goes on: those that the system has
- * taken of it, and where it tells, those that the peer's system has acknowledged. It means nothing
- * by itself; of one SEND, the same figure twice says that nothing has moved between.
+ * Bytes of this connection that the peer's system has acknowledged, and bytes that this one has
+ * taken of the present SEND: a send that goes on is seen by either. The first is 0 where the system
+ * does not tell; it costs a system call.
  */
-uint64_t dure_iocp_socket_progress(const dure_iocp_socket *socket);
+uint64_t dure_iocp_socket_acknowledged(const dure_iocp_socket *socket);
+size_t dure_iocp_socket_taken(const dure_iocp_socket *socket);
 
 /*
  * Ends this side's sending (FIN). The receive goes on until the peer's end. A socket that is closed

@@ -9,7 +9,7 @@
 
 /*
  * Of one WSASend. The system locks it in memory, and says nothing of how far it has got until all
- * of it has left: whoever asks for progress (dure_iocp_socket_progress) sees it in such pieces.
+ * of it has left: whoever asks for progress (dure_iocp_socket_taken) sees it in such pieces.
  */
 #define SEND_MOST ((size_t)1 << 16)
 

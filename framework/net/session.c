@@ -128,6 +128,7 @@ static void session_reset(dure_session *session)
     session->in_flight_at = 0;
     session->sent_total = 0;
     session->handed_total = 0;
+    session->acknowledged = 0;
     session->is_out_large = false;
     session->is_in_flight_large = false;
     session->deadline_ns = 0;

@@ -78,9 +78,10 @@ struct dure_session {
     bool is_out_large;
     bool is_in_flight_large;
 
-    /* How far the send in flight had got (dure_iocp_socket_progress) when last looked at, and since
-     * when it has not been seen to go on. */
-    uint64_t progress;
+    /* How far the peer had got in this life and the system in the send in flight, when last looked
+     * at, and since when neither has been seen to go on. */
+    uint64_t acknowledged;
+    size_t taken;
     uint64_t progress_ns;
 
     uint64_t deadline_ns; /* of what the state waits for; 0: none */

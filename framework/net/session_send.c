@@ -11,9 +11,7 @@
 #define SEND_BYTES_MAX ((size_t)262144)
 
 /* Looks at a pending send within write_stall_ms, so that its end is late by such a part at most. */
-#define STALL_LOOKS 4u
-
-#define PROGRESS_UNKNOWN UINT64_MAX
+#define STALL_LOOKS 8u
 
 size_t dure_session_send_queue_bytes(const dure_session *session)
 {
@@ -156,7 +154,7 @@ static uint32_t session_look_ms(const dure_session *session)
 
 static void session_watch_send(dure_session *session)
 {
-    session->progress = PROGRESS_UNKNOWN;
+    session->taken = dure_iocp_socket_taken(session->socket);
     session->progress_ns = dure_iocp_core_now_ns(session->object.core);
     dure_session_set_deadline(session, session_look_ms(session));
 }
@@ -182,18 +180,21 @@ void dure_session_flush(dure_session *session)
 }
 
 /*
- * What the figure was when the send began is not asked, since most sends never see this function:
- * the first look counts as progress, so that nobody is cut early.
+ * What was acknowledged when the send began is not asked, since that costs a system call and most
+ * sends never come here: what has changed since the last look may have changed just now, so that
+ * nobody is cut early.
  */
 void dure_session_check_stall(dure_session *session)
 {
     DURE_ASSERT(session->state == DURE_SESSION_CONNECTED);
     DURE_ASSERT(dure_iocp_event_is_active(&session->send_event));
     uint64_t now_ns = dure_iocp_core_now_ns(session->object.core);
-    uint64_t progress = dure_iocp_socket_progress(session->socket);
+    uint64_t acknowledged = dure_iocp_socket_acknowledged(session->socket);
+    size_t taken = dure_iocp_socket_taken(session->socket);
     uint64_t stall_ns = (uint64_t)session_config(session)->write_stall_ms * UINT64_C(1000000);
-    if (progress != session->progress) {
-        session->progress = progress;
+    if (acknowledged != session->acknowledged || taken != session->taken) {
+        session->acknowledged = acknowledged;
+        session->taken = taken;
         session->progress_ns = now_ns;
     } else if (now_ns - session->progress_ns >= stall_ns) {
         dure_session_abort(session, DURE_ERR_SLOW);

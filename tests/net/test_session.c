@@ -201,7 +201,7 @@ static void a_slow_but_steady_reader_is_not_cut(void)
     uint64_t took_ms = dure_iocp_core_now_ms(scene.fixture.core) - begin_ms;
     DURE_CHECK_ERR(scene.client.cause, DURE_ERR_SLOW);
     DURE_CHECK(took_ms >= 2000);
-    DURE_CHECK(took_ms <= 2500);
+    DURE_CHECK(took_ms <= 2250);
     scene_close(&scene);
 }
 
