@@ -11,6 +11,7 @@
 #include "node/exit_codes.h"
 #include "node/node.h"
 #include "node/process.h"
+#include "node/resources.h"
 #include "node/version.h"
 
 #define MAIN_SETS_MAX 256
@@ -181,6 +182,19 @@ static void main_on_signal(void *ctx)
     dure_node_stop(((node_program *)ctx)->node);
 }
 
+/* The limit that a process is started with is made for programs that use select(2), not for
+ * servers.
+ */
+static void main_raise_descriptors(const node_program *program)
+{
+    uint32_t before = node_resources_raise_descriptors();
+    uint32_t now = node_resources_descriptors_max();
+    if (now != before) {
+        dure_log_write(program->log, DURE_LOG_INFO, "node", "DESCRIPTORS_RAISED", "from=%u to=%u",
+                       before, now);
+    }
+}
+
 static int main_make_core(node_program *program, const node_options *options)
 {
     dure_iocp_core_config config;
@@ -250,6 +264,9 @@ int dure_node_main(int argc, char **argv, const dure_role *role)
     }
     code = main_load(&program, &options);
     code = code == DURE_EXIT_OK ? main_make_log(&program, &options) : code;
+    if (code == DURE_EXIT_OK) {
+        main_raise_descriptors(&program);
+    }
     code = code == DURE_EXIT_OK ? main_make_core(&program, &options) : code;
     code = code == DURE_EXIT_OK ? main_make_node(&program, &options, role) : code;
     code = code == DURE_EXIT_OK ? main_run(&program) : code;

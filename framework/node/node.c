@@ -18,6 +18,7 @@
 #define NODE_STOP_WATCH_MS   10u
 #define NODE_FAREWELL_GAP_MS 5u /* between two clients that are told to go */
 #define NODE_MEMORY_MS       1000u
+#define NODE_MEMORY_LIMIT_MS 10000u
 #define NODE_PORT_WAIT_MS    1000u
 #define NODE_PORT_PAUSE_MS   20u
 
@@ -169,21 +170,63 @@ static void node_set_pressure(dure_node *node, node_pressure pressure, uint64_t 
         dure_log_write(node->config.log, DURE_LOG_WARN, "node", "MEMORY_PRESSURE",
                        "from=%s to=%s used_mib=%llu limit_mib=%llu", names[node->pressure],
                        names[pressure], (unsigned long long)(used >> 20),
-                       (unsigned long long)(node->memory_limit >> 20));
+                       (unsigned long long)(node->memory_limit.bytes >> 20));
         node->pressure = pressure;
+    }
+}
+
+static void node_say_memory_limit(const dure_node *node)
+{
+    char source[1100];
+    dure_log_write(node->config.log, DURE_LOG_INFO, "node", "MEMORY_LIMIT", "mib=%llu from=%s",
+                   (unsigned long long)(node->memory_limit.bytes >> 20),
+                   dure_log_quote(node->memory_limit.source, strlen(node->memory_limit.source),
+                                  source, sizeof source));
+}
+
+static void node_read_memory_limit(dure_node *node)
+{
+    static const char setting[] = "memory_limit_mib";
+    node_memory_limit *limit = &node->memory_limit;
+    if (node->settings->memory_limit_mib == 0) {
+        node_resources_memory_limit("", limit);
+    } else {
+        limit->bytes = (uint64_t)node->settings->memory_limit_mib << 20;
+        memcpy(limit->source, setting, sizeof setting);
+    }
+    if (limit->bytes == 0) {
+        memcpy(limit->source, "none", sizeof "none");
+    }
+}
+
+/* A control group may be given another limit while its processes run. */
+static void node_look_at_limit(dure_node *node, uint64_t now_ms)
+{
+    uint64_t before = node->memory_limit.bytes;
+    if (now_ms < node->next_limit_look_ms || node->config.no_admin) {
+        return; /* one in a simulated world reads nothing of this one while it runs */
+    }
+    node->next_limit_look_ms = now_ms + NODE_MEMORY_LIMIT_MS;
+    node_read_memory_limit(node);
+    if (node->memory_limit.bytes != before) {
+        node_say_memory_limit(node);
     }
 }
 
 static void node_look_at_memory(dure_node *node)
 {
     uint64_t now_ms = dure_iocp_core_now_ms(node_core(node));
-    if (node->memory_limit == 0 || now_ms < node->next_memory_look_ms) {
+    if (now_ms < node->next_memory_look_ms) {
         return;
     }
     node->next_memory_look_ms = now_ms + NODE_MEMORY_MS;
+    node_look_at_limit(node, now_ms);
+    if (node->memory_limit.bytes == 0 && node->pressure == NODE_PRESSURE_NONE) {
+        return;
+    }
     uint64_t used = node_resources_memory_used();
     node_set_pressure(node,
-                      node_pressure_of(used, node->memory_limit,
+                      node_pressure_of(used, node->memory_limit.bytes,
                                        node->settings->login_memory_percent,
                                        node->settings->shed_memory_percent),
                       used);
@@ -350,9 +393,7 @@ dure_err dure_node_create(const dure_node_config *config, dure_node **out_node)
     node->self = self;
     node->settings = dure_registry_settings_of(config->registry);
     node->started_ms = dure_iocp_core_now_ms(config->core);
-    node->memory_limit = node->settings->memory_limit_mib != 0
-                             ? (uint64_t)node->settings->memory_limit_mib << 20
-                             : node_resources_memory_limit();
+    node_read_memory_limit(node);
     dure_err err = node_make_rpc(node);
     if (err == DURE_OK) {
         err = node_client_port_create(node);
@@ -489,6 +530,20 @@ static void node_begin_ticks(dure_node *node)
     }
 }
 
+/* What it may have, and which setting or limit of the system says so. */
+static void node_say_limits(const dure_node *node)
+{
+    uint32_t descriptors = node_resources_descriptors_max();
+    uint32_t clients_max = node_client_port_max(node->settings, descriptors);
+    if (node->self->has_clients) {
+        dure_log_write(node->config.log, DURE_LOG_INFO, "node", "CLIENTS_MAX",
+                       "clients_max=%u because=%s descriptors=%u", clients_max,
+                       clients_max == node->settings->clients_max ? "clients_max" : "descriptors",
+                       descriptors);
+    }
+    node_say_memory_limit(node);
+}
+
 dure_err dure_node_start(dure_node *node)
 {
     DURE_ASSERT(node->state == NODE_NEW);
@@ -506,6 +561,7 @@ dure_err dure_node_start(dure_node *node)
         return err;
     }
     node_begin_ticks(node);
+    node_say_limits(node);
     dure_log_write(node->config.log, DURE_LOG_INFO, "node", "NODE_READY", "role=%s backend=%s",
                    node->self->role, dure_iocp_core_backend_name(node_core(node)));
     dure_service_manager_notify("READY=1");

@@ -56,8 +56,9 @@ struct dure_node {
     int exit_code;
 
     node_pressure pressure;
-    uint64_t memory_limit; /* bytes; 0: none */
+    node_memory_limit memory_limit;
     uint64_t next_memory_look_ms;
+    uint64_t next_limit_look_ms; /* when the limit itself is read again */
 
     dure_iocp_event watch; /* a few times a second: cutting, and the steps of the stop */
     dure_iocp_event tick;

@@ -5,6 +5,7 @@ descriptors left. A client that behaves keeps its answers, and the node its link
 
 usage: test_flood.py BIN_FOLDER"""
 
+import json
 import os
 import socket
 import sys
@@ -108,10 +109,51 @@ def out_of_descriptors(cluster):
     for connection in crowd:
         connection.close()
     until_true("room for a new client", lambda: Client(port).call("ping") == "pong", 10)
-    print("%d descriptors open, longest call %.1f ms, %.2f s of CPU" % (open_files, longest * 1000, cpu_s(pid) - cpu))
+    refused = json.loads(cluster.dure("status", "--json").stdout)["nodes"][0]["status"]["refused"]
+    # Each of the crowd that found no place of its own made the oldest of it go; and nothing had to wait or was tried
+    # again and again, which is what a spinning node would do.
+    if HAS_LIMITS:
+        assert refused["full"] >= RESERVE, refused
+        assert refused["accept_pauses"] == 0, refused
+    print("%d descriptors open, longest call %.1f ms, %.2f s of CPU, %s" % (
+        open_files, longest * 1000, cpu_s(pid) - cpu, refused))
+
+
+def few_descriptors(cluster):
+    """A limit of 64 is 32 clients, and the one more is not turned away without a word."""
+    cluster.start_all()
+    clients = [Client(cluster.client_port) for _ in range(32)]
+    for client in clients:
+        assert client.call("ping") == "pong"
+    newcomer = Client(cluster.client_port)
+    assert newcomer.call("ping") == "pong"
+    assert clients[0].wait_for("closing")[0] == "OVERLOADED"
+    for client in clients[1:]:
+        assert client.call("ping") == "pong"
+    assert '"event":"CLIENTS_MAX","clients_max":32,"because":"descriptors","descriptors":64' in cluster.log_text()
+
+
+def a_soft_limit_is_raised(cluster):
+    """What a shell or systemd gives for the sake of old programs bounds no server."""
+    cluster.start_all()
+    clients = [Client(cluster.client_port) for _ in range(150)]
+    for client in clients:
+        assert client.call("ping") == "pong"
+    assert '"event":"DESCRIPTORS_RAISED","from":64,"to":512' in cluster.log_text()
+    assert '"clients_max":384,"because":"descriptors","descriptors":512' in cluster.log_text()
+
+
+def limited(how):
+    """The nodes start with these limits of descriptors."""
+    return ["/bin/sh", "-c", how + '; exec "$@"', "sh"]
 
 
 if __name__ == "__main__":
-    LIMITED = ["/bin/sh", "-c", 'ulimit -n %d; exec "$@"' % DESCRIPTORS, "sh"]
+    LIMITED = limited("ulimit -n %d" % DESCRIPTORS)
     BIN = os.path.abspath(sys.argv[1])
-    sys.exit(run(under_attack, BIN) or run(out_of_descriptors, BIN, LIMITED))
+    HAS_LIMITS = os.path.exists(os.path.join(BIN, "dure-gateway"))  # Windows knows none
+    CODE = run(under_attack, BIN) or run(out_of_descriptors, BIN, LIMITED)
+    if HAS_LIMITS:
+        CODE = CODE or run(few_descriptors, BIN, limited("ulimit -n 64"))
+        CODE = CODE or run(a_soft_limit_is_raised, BIN, limited("ulimit -Sn 64; ulimit -Hn 512"))
+    sys.exit(CODE)

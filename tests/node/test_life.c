@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "net/address.h"
+#include "node/node_impl.h"
 
 static void a_node_starts_ticks_and_stops(void)
 {
@@ -25,6 +26,42 @@ static void a_node_starts_ticks_and_stops(void)
     DURE_CHECK_EQ(sim.role->stops, 1);
     DURE_CHECK_EQ(sim.role->ends, 1);
     sim_node_close(&sim);
+}
+
+static void seven_clients(dure_registry_settings *settings)
+{
+    settings->clients_max = 7;
+    settings->memory_limit_mib = 4096;
+}
+
+static void it_says_what_it_may_have_and_why(void)
+{
+    sim_node sim;
+    sim_node_open(&sim, seven_clients);
+    DURE_CHECK(sim_node_logged(&sim, "CLIENTS_MAX clients_max=7 because=clients_max descriptors="));
+    DURE_CHECK(sim_node_logged(&sim, "MEMORY_LIMIT mib=4096 from=memory_limit_mib"));
+    sim_node_close(&sim);
+}
+
+/* All that the system gives, less a reserve, which is at most the half of it. */
+static void few_descriptors_are_few_clients(void)
+{
+    static const struct {
+        uint32_t wanted;
+        uint32_t reserve;
+        uint32_t descriptors;
+        uint32_t clients;
+    } rows[] = {
+        {100000, 128, 1024, 896}, {100000, 128, 256, 128}, {100000, 128, 255, 128},
+        {100000, 128, 130, 65},   {100000, 128, 64, 32},   {10, 128, 64, 10},
+        {100000, 128, 1, 1},      {100000, 128, 0, 1},     {100000, 128, UINT32_MAX, 100000},
+        {100000, 16, 1024, 1008},
+    };
+    for (size_t i = 0; i < DURE_COUNT_OF(rows); i++) {
+        dure_registry_settings settings = {.clients_max = rows[i].wanted,
+                                           .descriptor_reserve = rows[i].reserve};
+        DURE_CHECK_EQ(node_client_port_max(&settings, rows[i].descriptors), rows[i].clients);
+    }
 }
 
 static void clients_are_told_that_it_stops(void)
@@ -345,6 +382,7 @@ static void a_job_that_cannot_begin_is_given_back(void)
 }
 
 DURE_SUITE(node_life, DURE_TEST(a_node_starts_ticks_and_stops),
+           DURE_TEST(it_says_what_it_may_have_and_why), DURE_TEST(few_descriptors_are_few_clients),
            DURE_TEST(clients_are_told_that_it_stops),
            DURE_TEST(clients_are_told_one_after_the_other),
            DURE_TEST(clients_are_told_at_once_where_that_is_wanted),

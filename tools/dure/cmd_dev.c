@@ -16,6 +16,7 @@
 #include "net/address.h"
 #include "node/node.h"
 #include "node/process.h"
+#include "node/resources.h"
 #include "nodes/db/role.h"
 #include "nodes/game/role.h"
 #include "nodes/gateway/role.h"
@@ -376,6 +377,7 @@ int dure_cmd_dev(int argc, char **argv)
     if (!dev_options(&d, argc, argv, &exit_code)) {
         return exit_code;
     }
+    (void)node_resources_raise_descriptors();
     d.mutex = dure_mutex_create();
     d.cond = dure_cond_create();
     dure_stop_signals *signals = NULL;
