@@ -53,7 +53,9 @@ void dure_mem_free(void *ptr)
     free(ptr);
 }
 
-void dure_mem_fail_nth(size_t n)
+size_t dure_mem_fail_nth(size_t n)
 {
+    const size_t left = fail_in;
     fail_in = n;
+    return left;
 }

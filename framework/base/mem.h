@@ -44,8 +44,9 @@ void dure_mem_free(void *ptr);
 
 /*
  * Lets the n-th allocation of this thread from now fail, once (1 is the next; 0 none). For tests.
+ * Gives what was left of the n before: 0 where that one has failed, or there was none.
  * Thread: any; it counts for the calling thread only.
  */
-void dure_mem_fail_nth(size_t n);
+size_t dure_mem_fail_nth(size_t n);
 
 #endif

@@ -44,7 +44,10 @@ static void scratch_clear(node_port *port)
     }
 }
 
-/* Queues what stands in the scratch buffer. A connection that does not read is cut. */
+/*
+ * Queues what stands in the scratch buffer. A connection that does not read is cut, and so is one
+ * that something could not be queued for: it would wait for it, or count wrongly what it got.
+ */
 static dure_err conn_send_scratch(node_conn *conn)
 {
     dure_slice bytes = scratch_slice(conn->port);
@@ -52,6 +55,8 @@ static dure_err conn_send_scratch(node_conn *conn)
     scratch_clear(conn->port);
     if (err == DURE_ERR_OVERLOADED) {
         node_conn_cut(conn, DURE_ERR_SLOW);
+    } else if (err == DURE_ERR_NO_MEMORY) {
+        dure_session_disconnect(conn->session, err);
     }
     return err;
 }
@@ -109,8 +114,9 @@ dure_err node_conn_notify(node_conn *conn, dure_str method, dure_slice params)
         scratch_clear(conn->port);
         if (err == DURE_ERR_FULL) {
             port_say_too_large(conn->port, method);
-            err = DURE_ERR_TOO_LARGE;
+            return DURE_ERR_TOO_LARGE;
         }
+        dure_session_disconnect(conn->session, err);
         return err;
     }
     return conn_send_scratch(conn);

@@ -4,6 +4,7 @@
  */
 #include <stdarg.h>
 
+#include "base/mem.h"
 #include "role_cluster.h"
 #include "wire/cursor.h"
 
@@ -144,6 +145,7 @@ void role_client_open(role_client *client, role_cluster *cluster, const char *ga
     client->is_in_order = true;
     dure_mprpc_reader_init(&client->reader, CLIENT_MESSAGE_BYTES);
     DURE_REQUIRE_OK(dure_node_client_address(role_cluster_node(cluster, gateway)->node, &address));
+    const size_t fails_in = dure_mem_fail_nth(0); /* what fails is the cluster's */
     dure_service_config_init(&config);
     config.name = "client";
     config.cores = &cluster->clients;
@@ -157,6 +159,7 @@ void role_client_open(role_client *client, role_cluster *cluster, const char *ga
     dial.redial = false;
     DURE_REQUIRE_OK(dure_client_service_create(&config, &dial, &client->service));
     DURE_REQUIRE_OK(dure_service_start(client->service));
+    (void)dure_mem_fail_nth(fails_in);
     (void)dure_sim_run_until(cluster->world, client_is_connected, client, CLIENT_CONNECT_MS);
 }
 
@@ -197,6 +200,7 @@ static uint32_t client_ask(role_client *client, const char *method, const char *
 {
     dure_buf params;
     dure_buf message;
+    const size_t fails_in = dure_mem_fail_nth(0);
     dure_buf_init(&params, CLIENT_MESSAGE_BYTES);
     dure_buf_init(&message, CLIENT_MESSAGE_BYTES);
     dure_packer packer = dure_packer_of(&params);
@@ -210,6 +214,7 @@ static uint32_t client_ask(role_client *client, const char *method, const char *
     }
     dure_buf_fini(&params);
     dure_buf_fini(&message);
+    (void)dure_mem_fail_nth(fails_in);
     return id;
 }
 

@@ -5,6 +5,8 @@
  */
 #include "role_cluster.h"
 
+#define STEPS_MAX 60 /* more than a login takes in a world that does nothing else */
+
 static void open_pair(role_cluster *cluster, role_client *ada, role_client *bob)
 {
     role_cluster_config config;
@@ -135,6 +137,27 @@ static void the_later_login_is_the_player(void)
     close_pair(&cluster, &ada, &bob);
 }
 
+static void a_client_that_goes_while_it_comes_in_leaves_no_ghost(void)
+{
+    role_cluster cluster;
+    role_client ada;
+    role_client bob;
+    role_client ghost;
+    open_pair(&cluster, &ada, &bob);
+    for (int steps = 0; steps < STEPS_MAX; steps++) {
+        role_client_open(&ghost, &cluster, "gateway-1");
+        DURE_CHECK(role_client_ask(&ghost, "login", "s", "cyd") != 0);
+        for (int i = 0; i < steps; i++) {
+            (void)dure_sim_step(cluster.world);
+        }
+        role_client_abort(&ghost);
+        role_client_close(&ghost);
+        role_cluster_run(&cluster, 31000); /* had it come in all the way, it would be waited for */
+        check_players(&bob, "lobby", "bob");
+    }
+    close_pair(&cluster, &ada, &bob);
+}
+
 static void a_game_node_that_comes_back_has_its_players_again(void)
 {
     role_cluster cluster;
@@ -158,4 +181,5 @@ DURE_SUITE(nodes_gateway, DURE_TEST(two_players_meet_talk_and_give),
            DURE_TEST(who_has_logged_out_is_in_no_room),
            DURE_TEST(a_lost_connection_is_gone_on_with), DURE_TEST(one_who_does_not_come_back_goes),
            DURE_TEST(the_later_login_is_the_player),
+           DURE_TEST(a_client_that_goes_while_it_comes_in_leaves_no_ghost),
            DURE_TEST(a_game_node_that_comes_back_has_its_players_again));
