@@ -430,9 +430,8 @@ static dure_err check_queue(dure_link_conn *conn, size_t more, bool is_new_work)
     const size_t queued = dure_link_lanes_queued(&conn->lanes);
     const bool is_full = queued + more > links->settings->link_queue_max_bytes;
     if (is_full && !is_new_work) {
-        links->counters.slow++; /* an answer may not be lost silently */
-        dure_link_conn_cut_later(conn, DURE_ERR_SLOW);
-        return DURE_ERR_OVERLOADED;
+        links->counters.slow++;
+        return DURE_ERR_SLOW;
     }
     if (is_full || (is_new_work && is_past_high(conn, more))) {
         links->counters.overloaded++;
@@ -450,13 +449,15 @@ dure_err dure_link_send(dure_link *link, dure_slice frame, bool is_new_work, uin
     if (is_taken_back(conn, frame)) {
         return DURE_OK;
     }
-    dure_err err = check_queue(conn, frame.len, is_new_work);
-    if (err != DURE_OK) {
-        return err;
-    }
     const uint64_t now_ms = dure_iocp_core_now_ms(link->links->core);
-    err = dure_link_lanes_add(&conn->lanes, frame, now_ms, out_end);
+    dure_err err = check_queue(conn, frame.len, is_new_work);
+    if (err == DURE_OK) {
+        err = dure_link_lanes_add(&conn->lanes, frame, now_ms, out_end);
+    }
     if (err != DURE_OK) {
+        if (!is_new_work) {
+            dure_link_give_up(link, err);
+        }
         return err;
     }
     err = dure_link_lanes_pump(&conn->lanes, now_ms, false);
@@ -464,6 +465,13 @@ dure_err dure_link_send(dure_link *link, dure_slice frame, bool is_new_work, uin
         dure_link_conn_cut_later(conn, err); /* the frame waits; the end tells what became of it */
     }
     return DURE_OK;
+}
+
+void dure_link_give_up(dure_link *link, dure_err cause)
+{
+    if (link->conn != NULL) {
+        dure_link_conn_cut_later(link->conn, cause);
+    }
 }
 
 bool dure_link_may_have_left(const dure_link *link, uint64_t end)

@@ -93,11 +93,15 @@ dure_link *dure_links_at(const dure_links *links, uint32_t node);
  * Queues a whole frame, of any length up to body_max_bytes; a body over 32 KiB leaves as parts.
  * is_new_work: a call or notify, held to link_queue_high_bytes. out_end: a mark for
  * dure_link_may_have_left. A cancel takes back a request that waits still, or the rest of it.
- * Fails: STATE (not up), OVERLOADED, NO_MEMORY; nothing was queued. An answer that finds no room
- *        cuts the link as SLOW, later.
+ * Fails: STATE (not up), OVERLOADED, SLOW (no room for an answer), NO_MEMORY; nothing was queued.
+ *        An answer that is lost so ends the link with that cause, later, for without it the peer
+ *        would be told at our end that the call had not begun.
  */
 DURE_CHECKED dure_err dure_link_send(dure_link *link, dure_slice frame, bool is_new_work,
                                      uint64_t *out_end);
+
+/* An answer for the peer was lost before it could be queued: ends the link, if it is up, later. */
+void dure_link_give_up(dure_link *link, dure_err cause);
 
 /*
  * Whether the frame with this mark may have been taken up: its last bytes were given to the system,

@@ -239,15 +239,15 @@ static void conn_flush(dure_link_conn *conn)
     }
 }
 
+/* The session's end is reported later, and ends the connection: nothing here may fail. */
 void dure_link_conn_cut_later(dure_link_conn *conn, dure_err cause)
 {
+    DURE_ASSERT(cause != DURE_OK);
     if (conn->state != DURE_LINK_CONN_UP || conn->cut_cause != DURE_OK) {
         return;
     }
     conn->cut_cause = cause;
-    if (dure_deadline_set(conn->links->deadlines, &conn->deadline, 0) != DURE_OK) {
-        conn->cut_cause = DURE_OK; /* the next failure, or silence, ends it */
-    }
+    dure_session_abort(conn->session, cause);
 }
 
 void dure_link_conn_count(const dure_link_conn *conn, dure_links_counters *counters)
@@ -317,9 +317,7 @@ static void conn_heartbeat(dure_link_conn *conn)
 static void conn_deadline(dure_deadline *deadline)
 {
     dure_link_conn *conn = DURE_CONTAINER_OF(deadline, dure_link_conn, deadline);
-    if (conn->cut_cause != DURE_OK) {
-        dure_link_conn_end(conn, conn->cut_cause, "", true);
-    } else if (conn->state == DURE_LINK_CONN_UP) {
+    if (conn->state == DURE_LINK_CONN_UP) {
         conn_heartbeat(conn);
     } else {
         dure_link_conn_end(conn, DURE_ERR_HANDSHAKE_TIMEOUT, "the handshake took too long", false);

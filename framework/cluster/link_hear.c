@@ -209,7 +209,8 @@ static void conn_count_stale(dure_link_conn *conn, const uint8_t *data, size_t l
 
 static bool conn_is_reading(const dure_link_conn *conn)
 {
-    return conn->state == DURE_LINK_CONN_HANDSHAKE || conn->state == DURE_LINK_CONN_UP;
+    return conn->state == DURE_LINK_CONN_HANDSHAKE ||
+           (conn->state == DURE_LINK_CONN_UP && conn->cut_cause == DURE_OK);
 }
 
 /* Requests that are given up in the same bytes that bring them, as after a pause of this process.

@@ -50,7 +50,7 @@ struct dure_link_conn {
     dure_link *link; /* dialled: from the start; accepted: once the peer is known */
     dure_link_conn_state state;
     bool is_dialled;
-    dure_err cut_cause; /* to be cut with it when the deadline fires; OK: none */
+    dure_err cut_cause; /* it is cut with that, which its session reports later; OK: it is not */
     uint64_t incarnation;
     dure_hello *hello;      /* until the handshake is over */
     dure_deadline deadline; /* the handshake's, then the next heartbeat */
@@ -152,7 +152,7 @@ void dure_link_conn_send_u64(dure_link_conn *conn, dure_frame_kind kind, uint64_
 /* The pong of the probe came: the one that waited for its place is refused. */
 void dure_link_conn_probe_answered(dure_link_conn *conn);
 
-/* Ends it with a cause a little later, because the caller stands in the middle of its use. */
+/* Cuts it; its end is reported later, because the caller stands in the middle of its use. */
 void dure_link_conn_cut_later(dure_link_conn *conn, dure_err cause);
 
 /* Adds to the counters what the connection counted for itself; once, at its end or for a look. */

@@ -33,8 +33,17 @@ static dure_frame answer_frame(const dure_request *request, dure_frame_kind kind
     return frame;
 }
 
-/* Sends rpc->reply. One that finds no room in the link's queue cuts the link, see dure_link_send.
+/* The peer must not take its call for one that was never begun: without the answer the link ends.
  */
+static void lose_answer(dure_request *request, dure_err cause)
+{
+    count_dropped(request);
+    if (wants_answer(request)) {
+        dure_link_give_up(request->peer->link, cause);
+    }
+}
+
+/* Sends rpc->reply. One that cannot be queued ends the link, see dure_link_send. */
 static void send_reply(dure_request *request)
 {
     const dure_slice bytes = {request->rpc->reply.data, request->rpc->reply.len};
@@ -74,10 +83,11 @@ static void send_answer(dure_request *request, dure_slice bytes, bool is_error)
         dure_frame frame = answer_frame(request, is_error ? DURE_FRAME_ERROR : DURE_FRAME_RESPONSE);
         frame.body = bytes;
         dure_rpc_clear_buf(&rpc->reply);
-        if (dure_frame_encode(&rpc->reply, &frame) == DURE_OK) {
+        const dure_err err = dure_frame_encode(&rpc->reply, &frame);
+        if (err == DURE_OK) {
             send_reply(request);
         } else {
-            count_dropped(request);
+            lose_answer(request, err);
         }
     } else {
         count_dropped(request);
@@ -233,7 +243,7 @@ void dure_request_fail_code(dure_request *request, uint32_t code, const char *na
     if (error.len > 0) {
         dure_request_answer_error(request, error);
     } else {
-        count_dropped(request);
+        lose_answer(request, DURE_ERR_NO_MEMORY);
     }
     dure_request_finish(request);
 }

@@ -68,6 +68,8 @@ static void request_decline(dure_rpc_peer *peer, const dure_frame *frame, dure_e
                                                         dure_err_text(err), room)};
     if (error.len > 0) {
         dure_request_answer_error(&request, error);
+    } else {
+        dure_link_give_up(peer->link, DURE_ERR_NO_MEMORY);
     }
 }
 
