@@ -416,31 +416,66 @@ static bool is_taken_back(dure_link_conn *conn, dure_slice frame)
 }
 
 /* Small work is held to what waits in its own way: a large body before it is none of it. */
-static bool is_past_high(const dure_link_conn *conn, size_t more)
+static dure_err check_new_work(const dure_link_conn *conn, size_t more)
 {
+    dure_links *links = conn->links;
     const bool is_small = more <= DURE_LANES_PART_BYTES;
     const size_t queued = is_small ? dure_link_lanes_small_queued(&conn->lanes)
                                    : dure_link_lanes_queued(&conn->lanes);
-    return queued > conn->links->settings->link_queue_high_bytes;
-}
-
-static dure_err check_queue(dure_link_conn *conn, size_t more, bool is_new_work)
-{
-    dure_links *links = conn->links;
-    const size_t queued = dure_link_lanes_queued(&conn->lanes);
-    const bool is_full = queued + more > links->settings->link_queue_max_bytes;
-    if (is_full && !is_new_work) {
-        links->counters.slow++;
-        return DURE_ERR_SLOW;
-    }
-    if (is_full || (is_new_work && is_past_high(conn, more))) {
+    if (queued > links->settings->link_queue_high_bytes ||
+        queued + more > links->settings->link_queue_max_bytes) {
         links->counters.overloaded++;
         return DURE_ERR_OVERLOADED;
     }
     return DURE_OK;
 }
 
-dure_err dure_link_send(dure_link *link, dure_slice frame, bool is_new_work, uint64_t *out_end)
+/* Answers that wait on all links beyond the ends of their queues. */
+static uint64_t bytes_beyond(const dure_links *links)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < links->link_count; i++) {
+        const dure_link_conn *conn = links->links[i].conn;
+        const size_t queued = conn != NULL ? dure_link_lanes_queued(&conn->lanes) : 0;
+        bytes += queued > links->settings->link_queue_max_bytes
+                     ? queued - links->settings->link_queue_max_bytes
+                     : 0;
+    }
+    return bytes;
+}
+
+uint64_t dure_links_beyond_max(const dure_links *links)
+{
+    return (uint64_t)links->settings->body_max_bytes * DURE_LINK_BEYOND_BODIES;
+}
+
+/* What was begun has to be answered: a crowd that is answered at once shares more than a queue. */
+static dure_err check_answer(const dure_link_conn *conn, size_t more)
+{
+    dure_links *links = conn->links;
+    const size_t queued = dure_link_lanes_queued(&conn->lanes);
+    if (queued + more <= links->settings->link_queue_max_bytes ||
+        bytes_beyond(links) + more <= dure_links_beyond_max(links)) {
+        return DURE_OK;
+    }
+    links->counters.no_room++;
+    return DURE_ERR_OVERLOADED;
+}
+
+static dure_err check_queue(const dure_link_conn *conn, size_t more, dure_link_load load)
+{
+    switch (load) {
+    case DURE_LINK_NEW_WORK:
+        return check_new_work(conn, more);
+    case DURE_LINK_ANSWER:
+        return check_answer(conn, more);
+    case DURE_LINK_VERDICT:
+        break; /* short, and at most one for each request that the peer may have outstanding */
+    }
+    return DURE_OK;
+}
+
+dure_err dure_link_send(dure_link *link, dure_slice frame, dure_link_load load, uint64_t *out_end)
 {
     dure_link_conn *conn = link->conn;
     if (conn == NULL || conn->cut_cause != DURE_OK) {
@@ -450,13 +485,15 @@ dure_err dure_link_send(dure_link *link, dure_slice frame, bool is_new_work, uin
         return DURE_OK;
     }
     const uint64_t now_ms = dure_iocp_core_now_ms(link->links->core);
-    dure_err err = check_queue(conn, frame.len, is_new_work);
-    if (err == DURE_OK) {
-        err = dure_link_lanes_add(&conn->lanes, frame, now_ms, out_end);
-    }
+    dure_err err = check_queue(conn, frame.len, load);
     if (err != DURE_OK) {
-        if (!is_new_work) {
+        return err;
+    }
+    err = dure_link_lanes_add(&conn->lanes, frame, now_ms, out_end);
+    if (err != DURE_OK) {
+        if (load != DURE_LINK_NEW_WORK) {
             dure_link_give_up(link, err);
+            return DURE_ERR_STATE;
         }
         return err;
     }
@@ -465,6 +502,40 @@ dure_err dure_link_send(dure_link *link, dure_slice frame, bool is_new_work, uin
         dure_link_conn_cut_later(conn, err); /* the frame waits; the end tells what became of it */
     }
     return DURE_OK;
+}
+
+/* Whether at most a part (1: all, 2: half) of what ends the beginning of new things waits. */
+static bool is_within(const dure_link_conn *conn, uint32_t part)
+{
+    const dure_registry_settings *settings = conn->links->settings;
+    return dure_link_lanes_small_queued(&conn->lanes) <= settings->link_queue_high_bytes / part &&
+           dure_link_lanes_queued(&conn->lanes) <= settings->link_queue_max_bytes / part;
+}
+
+bool dure_link_has_room(dure_link *link)
+{
+    dure_link_conn *conn = link->conn;
+    if (conn == NULL) {
+        return true;
+    }
+    conn->is_out_of_room = conn->is_out_of_room || !is_within(conn, 1);
+    return !conn->is_out_of_room;
+}
+
+void dure_link_look_for_room(dure_link_conn *conn)
+{
+    DURE_ASSERT(conn->state == DURE_LINK_CONN_UP);
+    if (conn->is_out_of_room && is_within(conn, 2)) {
+        conn->is_out_of_room = false;
+        conn->links->handlers->on_room(conn->links->ctx, conn->link);
+    }
+}
+
+void dure_link_drop_answer(dure_link *link, uint32_t id)
+{
+    if (link->conn != NULL) {
+        dure_link_lanes_drop_answer(&link->conn->lanes, id);
+    }
 }
 
 void dure_link_give_up(dure_link *link, dure_err cause)
@@ -547,6 +618,7 @@ void dure_link_set_down(dure_link *link, dure_link_conn *conn, dure_err cause)
         conn->is_flushed ? conn->lanes.session_bytes : dure_session_handed_bytes(conn->session);
     dure_link_conn_count(conn, &links->counters);
     links->counters.down++;
+    links->counters.slow += cause == DURE_ERR_SLOW;
     dure_log_write(log_of(links), DURE_LOG_INFO, TOPIC, "LINK_DOWN", "peer=%s cause=%s",
                    link->node->id, dure_err_name(cause));
     dial_later(link, cause);

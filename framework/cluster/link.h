@@ -27,6 +27,8 @@ typedef struct dure_links_handlers {
     /* The peer finishes what it has and wants nothing new; it will end the link. Once for each
      * on_up at most, also right after it. */
     void (*on_draining)(void *ctx, dure_link *link);
+    /* Something new may be begun for the peer again, after dure_link_has_room said no. */
+    void (*on_room)(void *ctx, dure_link *link);
     /*
      * A request, response, notify, error or cancel; the frame is lent for the call. Not OK: the
      * peer broke the protocol and the link ends with that cause.
@@ -89,16 +91,33 @@ dure_link *dure_links_at(const dure_links *links, uint32_t node);
 
 /* ---- one link ---- */
 
+/* What a frame is held to. */
+typedef enum dure_link_load {
+    DURE_LINK_NEW_WORK, /* a call, notify or cancel: the high mark */
+    DURE_LINK_ANSWER,   /* to a request: the end of the queue, and what all links share beyond it */
+    DURE_LINK_VERDICT   /* a short one in the place of an answer that found no room: always taken */
+} dure_link_load;
+
 /*
  * Queues a whole frame, of any length up to body_max_bytes; a body over 32 KiB leaves as parts.
- * is_new_work: a call or notify, held to link_queue_high_bytes. out_end: a mark for
- * dure_link_may_have_left. A cancel takes back a request that waits still, or the rest of it.
- * Fails: STATE (not up), OVERLOADED, SLOW (no room for an answer), NO_MEMORY; nothing was queued.
- *        An answer that is lost so ends the link with that cause, later, for without it the peer
- *        would be told at our end that the call had not begun.
+ * out_end: a mark for dure_link_may_have_left. A cancel takes back a request that waits still, or
+ * the rest of it.
+ * Fails: STATE (not up), OVERLOADED, NO_MEMORY; nothing was queued. An answer that is lost for
+ *        another cause than OVERLOADED, and a verdict, end the link with it, later: without them
+ * the peer would be told at our end that the call had not begun.
  */
-DURE_CHECKED dure_err dure_link_send(dure_link *link, dure_slice frame, bool is_new_work,
+DURE_CHECKED dure_err dure_link_send(dure_link *link, dure_slice frame, dure_link_load load,
                                      uint64_t *out_end);
+
+/*
+ * Whether something new may be begun for the peer. False once small frames past the high mark, or
+ * frames of any size past the end of the queue, wait for it; on_room says when half of that is
+ * gone.
+ */
+bool dure_link_has_room(dure_link *link);
+
+/* The peer gave a call up: its answer is dropped where none of it has left yet. */
+void dure_link_drop_answer(dure_link *link, uint32_t id);
 
 /* An answer for the peer was lost before it could be queued: ends the link, if it is up, later. */
 void dure_link_give_up(dure_link *link, dure_err cause);
@@ -130,7 +149,8 @@ typedef struct dure_links_counters {
     uint64_t overloaded;    /* calls and notifies that found a link's queue too long */
     uint64_t not_begun;     /* requests whose cancel stood behind them in what came at once */
     uint64_t stale_answers; /* heard behind the end of their connection; dropped */
-    uint64_t slow;          /* links that were cut because their queue grew past its end */
+    uint64_t slow;          /* links that were cut because their peer took nothing */
+    uint64_t no_room;       /* answers that found no room, and were told as an unknown outcome */
     uint64_t parts_sent;    /* pieces of large bodies */
     uint64_t parts_heard;
     uint64_t bodies_dropped; /* large requests that were given up before their last part left */

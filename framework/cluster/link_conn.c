@@ -64,7 +64,9 @@ static dure_link_conn *conn_create(dure_links *links, dure_session *session, dur
     conn->is_dialled = link != NULL;
     conn->state = DURE_LINK_CONN_HANDSHAKE;
     dure_hello_init(conn->hello, &links->self, link != NULL ? link->node : NULL, nonce);
-    dure_link_lanes_init(&conn->lanes, session, links->settings->link_queue_max_bytes);
+    dure_link_lanes_init(&conn->lanes, session,
+                         links->settings->link_queue_max_bytes +
+                             (size_t)dure_links_beyond_max(links));
     dure_link_parts_init(&conn->parts, links->settings->body_max_bytes, &links->joining_bytes,
                          (uint64_t)links->settings->body_max_bytes * DURE_LINK_JOINING_BODIES);
     dure_deadline_init(&conn->deadline, conn_deadline);
@@ -416,14 +418,16 @@ static void conn_on_sent(dure_session *session, size_t bytes)
 {
     dure_link_conn *conn = dure_session_context(session);
     (void)bytes;
-    if (conn == NULL || conn->state != DURE_LINK_CONN_UP) {
+    if (conn == NULL || conn->state != DURE_LINK_CONN_UP || conn->cut_cause != DURE_OK) {
         return;
     }
     const dure_err err =
         dure_link_lanes_pump(&conn->lanes, dure_iocp_core_now_ms(conn->links->core), false);
     if (err != DURE_OK) {
         dure_link_conn_cut_later(conn, err);
+        return;
     }
+    dure_link_look_for_room(conn);
 }
 
 static void conn_begin(dure_links *links, dure_session *session, dure_link *link)

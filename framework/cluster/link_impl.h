@@ -25,6 +25,7 @@
 /* On a slow line the system would keep megabytes, and a heartbeat would wait behind them. */
 #define DURE_LINK_UNSENT_BYTES   131072u
 #define DURE_LINK_CONTROL_BYTES  1048576u /* room in a session beyond what calls may queue */
+#define DURE_LINK_BEYOND_BODIES  16u      /* of answers, beyond the queues of all links together */
 #define DURE_LINK_JOINING_BODIES 16u /* all links together may have so many largest bodies open */
 
 /* Forward only. */
@@ -65,6 +66,7 @@ struct dure_link_conn {
     dure_link_lanes lanes; /* what it sends */
     dure_link_parts parts; /* large bodies that it hears */
     bool is_flushed;       /* it ends gracefully: what is queued still leaves */
+    bool is_out_of_room;   /* nothing new is begun for the peer */
 };
 
 struct dure_link {
@@ -168,6 +170,12 @@ DURE_CHECKED dure_err dure_link_conn_on_recv(dure_session *session, const uint8_
 
 /* A connection's peer is known and proven: decides which one stays. */
 void dure_link_offer(dure_link *link, dure_link_conn *conn);
+
+/* Something of an UP connection has left: on_room, where that was waited for. */
+void dure_link_look_for_room(dure_link_conn *conn);
+
+/* How much of answers may wait beyond the queues of all links. */
+uint64_t dure_links_beyond_max(const dure_links *links);
 
 /* An UP connection became, or ceased to be, the link. */
 void dure_link_set_up(dure_link *link, dure_link_conn *conn);

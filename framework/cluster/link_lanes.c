@@ -364,6 +364,21 @@ bool dure_link_lanes_cancel(dure_link_lanes *lanes, uint32_t id)
     return false;
 }
 
+void dure_link_lanes_drop_answer(dure_link_lanes *lanes, uint32_t id)
+{
+    for (dure_list *node = lanes->_bulk.next; node != &lanes->_bulk; node = node->next) {
+        bulk_body *bulk = bulk_of(node);
+        const bool is_answer =
+            bulk->frame.kind == DURE_FRAME_RESPONSE || bulk->frame.kind == DURE_FRAME_ERROR;
+        if (is_answer && bulk->frame.id == id) {
+            if (bulk->index == 0) {
+                bulk_drop(lanes, bulk, false);
+            }
+            return;
+        }
+    }
+}
+
 static dure_err send_small(dure_link_lanes *lanes, bulk_body *bulk)
 {
     const dure_err err = dure_frame_encode(&lanes->_part, &bulk->frame);

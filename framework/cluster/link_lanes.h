@@ -44,7 +44,7 @@ typedef struct dure_lanes_marks {
 typedef struct dure_lanes_counters {
     uint64_t bodies_cut; /* bodies that began to leave as parts */
     uint64_t parts_sent;
-    uint64_t bodies_dropped; /* cancelled or expired before their last part */
+    uint64_t bodies_dropped; /* cancelled, expired or not wanted before their last part */
 } dure_lanes_counters;
 
 typedef struct dure_link_lanes {
@@ -99,6 +99,9 @@ DURE_CHECKED dure_err dure_link_lanes_pump(dure_link_lanes *lanes, uint64_t now_
  * peer has heard nothing of it, so that it need not be told.
  */
 bool dure_link_lanes_cancel(dure_link_lanes *lanes, uint32_t id);
+
+/* Drops the answer to a call of the peer that it gave up, where nothing of it has left. */
+void dure_link_lanes_drop_answer(dure_link_lanes *lanes, uint32_t id);
 
 /* Whether the last byte of what has this mark is among the first `handed` of the connection. */
 bool dure_link_lanes_has_left(const dure_link_lanes *lanes, uint64_t mark, uint64_t handed);

@@ -22,6 +22,7 @@ static dure_request *take_free(dure_rpc *rpc)
     if (request != NULL) {
         dure_list_init(&request->node);
         dure_list_init(&request->in_key);
+        dure_list_init(&request->in_parked);
         dure_list_init(&request->calls);
         dure_buf_init(&request->params, (size_t)rpc->settings->body_max_bytes);
     }
@@ -51,6 +52,7 @@ void dure_request_give_free(dure_request *request)
     request->room_bytes = room_bytes;
     dure_list_init(&request->node);
     dure_list_init(&request->in_key);
+    dure_list_init(&request->in_parked);
     dure_list_init(&request->calls);
     dure_list_push_back(&rpc->free_requests, &request->node);
 }
@@ -141,6 +143,7 @@ void dure_request_finish(dure_request *request)
     dure_deadline_clear(&rpc->deadlines, &request->deadline);
     dure_list_remove(&request->node);
     dure_list_remove(&request->in_key);
+    dure_rpc_unpark(request);
     while (dure_list_pop_front(&request->calls) != NULL) {
     }
     if (request->key_entry != NULL) {
@@ -194,10 +197,15 @@ void dure_request_cancel(dure_request *request)
     if (request->is_cancelled || request->state == DURE_REQUEST_ANSWERED) {
         return;
     }
+    const bool is_parked = !dure_list_is_empty(&request->in_parked);
     request->is_cancelled = true;
     request->reply = NULL;
     dure_deadline_clear(&rpc->deadlines, &request->deadline);
     request_leave_peer(request);
+    if (is_parked) {
+        dure_request_not_begun(request); /* no handler has seen it */
+        return;
+    }
     cancel_calls(request);
     dure_request_run_on_cancel(request);
 }

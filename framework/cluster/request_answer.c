@@ -43,12 +43,39 @@ static void lose_answer(dure_request *request, dure_err cause)
     }
 }
 
-/* Sends rpc->reply. One that cannot be queued ends the link, see dure_link_send. */
+/* That it ran is all that there is room for. */
+static void send_verdict(dure_request *request)
+{
+    dure_rpc *rpc = request->rpc;
+    uint8_t room[DURE_RPC_ERROR_OBJECT_MAX];
+    dure_frame frame = answer_frame(request, DURE_FRAME_ERROR);
+    dure_buf buf; /* rpc->reply has the answer, which its request key may want */
+    uint64_t end = 0;
+    frame.body.data = room;
+    frame.body.len =
+        dure_rpc_pack_error(rpc, DURE_ERR_OUTCOME_UNKNOWN, dure_err_name(DURE_ERR_OUTCOME_UNKNOWN),
+                            "the answer found no room on the link", room);
+    dure_buf_init(&buf, DURE_FRAME_HEADER_BYTES + sizeof room);
+    if (frame.body.len == 0 || dure_frame_encode(&buf, &frame) != DURE_OK) {
+        dure_link_give_up(request->peer->link, DURE_ERR_NO_MEMORY);
+    } else {
+        const dure_slice bytes = {buf.data, buf.len};
+        const dure_err err = dure_link_send(request->peer->link, bytes, DURE_LINK_VERDICT, &end);
+        (void)err; /* the link ends then */
+    }
+    dure_buf_fini(&buf);
+}
+
+/* Sends rpc->reply. */
 static void send_reply(dure_request *request)
 {
     const dure_slice bytes = {request->rpc->reply.data, request->rpc->reply.len};
     uint64_t end = 0;
-    if (dure_link_send(request->peer->link, bytes, false, &end) != DURE_OK) {
+    const dure_err err = dure_link_send(request->peer->link, bytes, DURE_LINK_ANSWER, &end);
+    if (err == DURE_ERR_OVERLOADED) {
+        send_verdict(request);
+    }
+    if (err != DURE_OK) {
         count_dropped(request);
     }
 }

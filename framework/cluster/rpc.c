@@ -46,6 +46,7 @@ static void links_on_down(void *ctx, dure_link *link, dure_err cause)
     dure_rpc_peer *peer = &rpc->peers[dure_link_index(link)];
     dure_rpc_end_calls_of(peer);
     dure_rpc_cancel_peer(peer);
+    dure_rpc_run_parked(peer); /* what is left has no answer, and came before the end */
     if (rpc->config.on_peer_down != NULL) {
         rpc->config.on_peer_down(rpc, peer->node, cause, rpc->config.state);
     }
@@ -57,6 +58,12 @@ static void links_on_draining(void *ctx, dure_link *link)
     if (rpc->config.on_peer_draining != NULL) {
         rpc->config.on_peer_draining(rpc, dure_link_node(link), rpc->config.state);
     }
+}
+
+static void links_on_room(void *ctx, dure_link *link)
+{
+    dure_rpc *rpc = ctx;
+    dure_rpc_run_parked(&rpc->peers[dure_link_index(link)]);
 }
 
 static void links_on_duplicate(void *ctx)
@@ -86,6 +93,7 @@ static const dure_links_handlers links_handlers = {
     .on_up = links_on_up,
     .on_down = links_on_down,
     .on_draining = links_on_draining,
+    .on_room = links_on_room,
     .on_frame = links_on_frame,
     .on_duplicate = links_on_duplicate,
     .on_closed = links_on_closed,
@@ -180,6 +188,7 @@ static dure_err create_links(dure_rpc *rpc)
         peer->link = dure_links_at(rpc->links, i);
         dure_list_init(&peer->calls);
         dure_list_init(&peer->requests);
+        dure_list_init(&peer->parked);
         if (peer->link == NULL) {
             rpc->self_index = i;
         }
@@ -381,6 +390,7 @@ void dure_rpc_counters_of(const dure_rpc *rpc, dure_rpc_counters *out_counters)
     out_counters->dials_failed = links.dial_failed;
     out_counters->links_slow = links.slow;
     out_counters->overloaded = links.overloaded;
+    out_counters->answers_without_room = links.no_room;
     out_counters->stale_answers = links.stale_answers;
     out_counters->not_begun += links.not_begun;
     out_counters->parts_sent = links.parts_sent;

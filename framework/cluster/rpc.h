@@ -390,9 +390,12 @@ typedef struct dure_rpc_counters {
     uint64_t links_refused;
     uint64_t links_replaced;
     uint64_t dials_failed;
-    uint64_t links_slow; /* cut because their queue grew past link_queue_max_bytes */
+    uint64_t links_slow; /* cut because their peer took nothing for write_stall_ms */
     uint64_t overloaded; /* calls and notifies refused for a link's long queue */
-    uint64_t parts_sent; /* pieces of large bodies */
+    uint64_t parked; /* requests and notifies begun later, because too much waited for their peer */
+    uint64_t parked_refused;       /* of these, for which there was no room either */
+    uint64_t answers_without_room; /* told as OUTCOME_UNKNOWN */
+    uint64_t parts_sent;           /* pieces of large bodies */
     uint64_t parts_heard;
     uint64_t bodies_dropped; /* large requests given up before their last part left */
     uint64_t queued_bytes;   /* that wait on all links now */

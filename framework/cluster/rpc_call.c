@@ -119,7 +119,7 @@ static void send_cancel(const dure_rpc_peer *peer, uint32_t wire_id)
     dure_buf_clear(&rpc->reply);
     if (dure_frame_encode(&rpc->reply, &frame) == DURE_OK) {
         const dure_slice bytes = {rpc->reply.data, rpc->reply.len};
-        const dure_err err = dure_link_send(peer->link, bytes, true, &end);
+        const dure_err err = dure_link_send(peer->link, bytes, DURE_LINK_NEW_WORK, &end);
         (void)err; /* it spares the callee work; without it the deadline there does */
     }
 }
@@ -194,7 +194,7 @@ static dure_err send_to_link(dure_call *call, dure_rpc_peer *peer, uint32_t left
     }
     dure_err err = dure_rpc_finish_frame(call->rpc, &frame, &bytes);
     if (err == DURE_OK) {
-        err = dure_link_send(peer->link, bytes, true, &call->end_offset);
+        err = dure_link_send(peer->link, bytes, DURE_LINK_NEW_WORK, &call->end_offset);
     }
     if (err != DURE_OK) {
         return err == DURE_ERR_OVERLOADED ? err : DURE_ERR_NOT_SENT;

@@ -36,6 +36,9 @@ typedef struct dure_rpc_peer {
     dure_link *link;    /* NULL: this node itself */
     dure_list calls;    /* that wait for it */
     dure_list requests; /* of it, not answered yet */
+    dure_list parked;   /* what it asked while its link had no room for answers, in order */
+    size_t parked_bytes;
+    uint32_t parked_notifies;
     uint32_t call_count;
     uint32_t request_count;
     dure_request **buckets; /* its requests by id; made when it first asks */
@@ -43,7 +46,7 @@ typedef struct dure_rpc_peer {
 
 typedef enum dure_request_state {
     DURE_REQUEST_FREE,
-    DURE_REQUEST_QUEUED,  /* of this node itself: to be served in the next round */
+    DURE_REQUEST_QUEUED,  /* no handler has seen it: of this node itself, or parked */
     DURE_REQUEST_SERVING, /* its handler is on the stack */
     DURE_REQUEST_HELD,    /* to be answered from some callback */
     DURE_REQUEST_ANSWERED /* while its handler is still on the stack */
@@ -74,9 +77,10 @@ struct dure_request {
     size_t room_bytes;
     bool is_room_taken;
     dure_request_key key;      /* number 0: none */
-    uint32_t key_peer;         /* whose key, by index */
+    uint32_t key_peer;         /* who asks, and whose key that is, by index */
     dure_key_entry *key_entry; /* that waits for its answer */
     dure_list in_key;          /* where it waits for another one's answer */
+    dure_list in_parked;       /* where it waits for room */
     dure_list calls;           /* made for it, that end with it */
 };
 
@@ -235,6 +239,12 @@ const dure_method *dure_rpc_find_method(const dure_rpc *rpc, uint32_t number);
 DURE_CHECKED dure_err dure_rpc_on_request(dure_rpc_peer *peer, const dure_frame *frame);
 DURE_CHECKED dure_err dure_rpc_on_notify(dure_rpc_peer *peer, const dure_frame *frame);
 void dure_rpc_on_cancel(dure_rpc_peer *peer, const dure_frame *frame);
+
+/* Begins what was parked for want of room, as far as there is some. */
+void dure_rpc_run_parked(dure_rpc_peer *peer);
+
+/* Takes a request out of what is parked; others are left alone. */
+void dure_rpc_unpark(dure_request *request);
 
 /* A call of this node to itself. */
 typedef struct dure_local_call {

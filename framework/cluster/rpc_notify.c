@@ -19,7 +19,7 @@ static dure_err notify_peer(dure_rpc *rpc, dure_rpc_peer *peer, uint32_t method,
         return dure_rpc_peer_was_up(peer) ? DURE_ERR_DOWN : DURE_ERR_NOT_UP;
     }
     const dure_err err = dure_rpc_finish_frame(rpc, &frame, &bytes);
-    return err != DURE_OK ? err : dure_link_send(peer->link, bytes, true, &end);
+    return err != DURE_OK ? err : dure_link_send(peer->link, bytes, DURE_LINK_NEW_WORK, &end);
 }
 
 /* To as many as can be reached; OK when it was one. */

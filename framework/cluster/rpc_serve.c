@@ -93,6 +93,89 @@ static void request_run(dure_request *request, uint32_t number)
     }
 }
 
+/* Whether nobody waits for it any more, though its timer may not have said so yet. */
+static bool is_expired(const dure_request *request)
+{
+    return request->is_cancelled ||
+           (dure_deadline_is_set(&request->deadline) &&
+            dure_deadline_left_ms(&request->rpc->deadlines, &request->deadline) == 0);
+}
+
+/* ---- waiting for room ---- */
+
+static size_t parked_cost(const dure_request *request)
+{
+    return sizeof *request + request->params.len;
+}
+
+static bool is_subject_parked(const dure_rpc_peer *peer, uint64_t subject)
+{
+    for (dure_list *node = peer->parked.prev; node != &peer->parked; node = node->prev) {
+        const dure_request *request = DURE_CONTAINER_OF(node, dure_request, in_parked);
+        if (request->subject == subject) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Requests are begun in order, so one that is parked parks all that follow. */
+static bool must_park_request(dure_rpc_peer *peer)
+{
+    return !dure_list_is_empty(&peer->parked) || !dure_link_has_room(peer->link);
+}
+
+/* A notify has no answer that would want room; it only keeps its place in its conversation. */
+static bool must_park_notify(const dure_rpc_peer *peer, uint64_t subject)
+{
+    return peer->parked_notifies > 0 || (subject != 0 && is_subject_parked(peer, subject));
+}
+
+/* One is always taken, however large it is. */
+static bool can_park(const dure_rpc_peer *peer, const dure_frame *frame)
+{
+    const size_t more = sizeof(dure_request) + frame->body.len;
+    return dure_list_is_empty(&peer->parked) ||
+           peer->parked_bytes + more <= peer->rpc->settings->link_queue_high_bytes;
+}
+
+static void park(dure_rpc_peer *peer, dure_request *request)
+{
+    DURE_ASSERT(request->state == DURE_REQUEST_QUEUED);
+    peer->rpc->counters.parked++;
+    peer->parked_bytes += parked_cost(request);
+    peer->parked_notifies += request->is_notify;
+    dure_list_push_back(&peer->parked, &request->in_parked);
+}
+
+void dure_rpc_unpark(dure_request *request)
+{
+    if (dure_list_is_empty(&request->in_parked)) {
+        return;
+    }
+    dure_rpc_peer *peer = &request->rpc->peers[request->key_peer];
+    DURE_ASSERT(peer->parked_bytes >= parked_cost(request));
+    peer->parked_bytes -= parked_cost(request);
+    peer->parked_notifies -= request->is_notify;
+    dure_list_remove(&request->in_parked);
+}
+
+void dure_rpc_run_parked(dure_rpc_peer *peer)
+{
+    while (!dure_list_is_empty(&peer->parked) && !peer->rpc->is_closing &&
+           dure_link_has_room(peer->link)) {
+        dure_request *request = DURE_CONTAINER_OF(peer->parked.next, dure_request, in_parked);
+        dure_rpc_unpark(request);
+        if (is_expired(request)) {
+            dure_request_not_begun(request);
+        } else {
+            request_run(request, request->method);
+        }
+    }
+}
+
+/* ---- what a link brings ---- */
+
 dure_err dure_rpc_on_request(dure_rpc_peer *peer, const dure_frame *frame)
 {
     dure_rpc *rpc = peer->rpc;
@@ -102,7 +185,10 @@ dure_err dure_rpc_on_request(dure_rpc_peer *peer, const dure_frame *frame)
         dure_rpc_read_key(frame->meta, &key) != DURE_OK) {
         return DURE_ERR_PROTOCOL;
     }
-    if (peer->request_count >= DURE_RPC_LINK_REQUESTS_MAX) {
+    const bool is_parked = must_park_request(peer);
+    const bool has_room = !is_parked || can_park(peer, frame);
+    if (peer->request_count >= DURE_RPC_LINK_REQUESTS_MAX || !has_room) {
+        rpc->counters.parked_refused += !has_room;
         request_decline(peer, frame, DURE_ERR_OVERLOADED);
         return DURE_OK;
     }
@@ -121,7 +207,11 @@ dure_err dure_rpc_on_request(dure_rpc_peer *peer, const dure_frame *frame)
     request->from = peer->node;
     request->key = key;
     request->key_peer = dure_link_index(peer->link);
-    request_run(request, frame->method);
+    if (is_parked) {
+        park(peer, request);
+    } else {
+        request_run(request, frame->method);
+    }
     return DURE_OK;
 }
 
@@ -129,6 +219,11 @@ dure_err dure_rpc_on_notify(dure_rpc_peer *peer, const dure_frame *frame)
 {
     dure_rpc *rpc = peer->rpc;
     dure_request *request = NULL;
+    const bool is_parked = must_park_notify(peer, frame->subject);
+    if (is_parked && !can_park(peer, frame)) {
+        rpc->counters.parked_refused++;
+        return DURE_OK; /* at most once: this one not at all */
+    }
     const dure_err err =
         dure_request_create(rpc, frame->method, frame->subject, 0, frame->body, &request);
     if (err != DURE_OK) {
@@ -137,8 +232,13 @@ dure_err dure_rpc_on_notify(dure_rpc_peer *peer, const dure_frame *frame)
     }
     request->is_notify = true;
     request->from = peer->node;
+    request->key_peer = dure_link_index(peer->link);
     dure_list_push_back(&rpc->local_requests, &request->node);
-    request_run(request, frame->method);
+    if (is_parked) {
+        park(peer, request);
+    } else {
+        request_run(request, frame->method);
+    }
     return DURE_OK;
 }
 
@@ -147,6 +247,8 @@ void dure_rpc_on_cancel(dure_rpc_peer *peer, const dure_frame *frame)
     dure_request *request = dure_request_find(peer, frame->id);
     if (request != NULL) {
         dure_request_abandon(request, false);
+    } else {
+        dure_link_drop_answer(peer->link, frame->id);
     }
 }
 
@@ -168,14 +270,6 @@ dure_err dure_rpc_queue_local(dure_rpc *rpc, const dure_local_call *local,
     dure_rpc_defer(rpc);
     *out_request = request;
     return DURE_OK;
-}
-
-/* Whether nobody waits for it any more, though its timer may not have said so yet. */
-static bool is_expired(const dure_request *request)
-{
-    return request->is_cancelled ||
-           (dure_deadline_is_set(&request->deadline) &&
-            dure_deadline_left_ms(&request->rpc->deadlines, &request->deadline) == 0);
 }
 
 void dure_rpc_run_requests(dure_rpc *rpc)

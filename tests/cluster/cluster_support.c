@@ -111,6 +111,25 @@ static void serve_hop_hold(dure_request *request, dure_slice params, void *state
         dure_rpc_call(node->rpc, &target, METHOD_HOLD, &options, params, hop_done, request, NULL));
 }
 
+static void serve_gather(dure_request *request, dure_slice params, void *state)
+{
+    test_node *node = state;
+    (void)params;
+    DURE_REQUIRE(node->gathered_count < TEST_GATHERED_MAX);
+    tell_served(node, request);
+    dure_request_hold(request);
+    node->gathered[node->gathered_count++] = request;
+}
+
+void test_answer_gathered(test_node *node, dure_slice result)
+{
+    const size_t count = node->gathered_count;
+    node->gathered_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        dure_request_reply(node->gathered[i], result);
+    }
+}
+
 static const dure_method methods[] = {
     {METHOD_ECHO, 0, "echo", serve_echo},
     {METHOD_FAIL, 0, "fail", serve_fail},
@@ -122,6 +141,7 @@ static const dure_method methods[] = {
     {METHOD_CUSTOM, 0, "custom", serve_custom},
     {METHOD_TALLY, 0, "tally", serve_tally},
     {METHOD_HOP_HOLD, 0, "hop_hold", serve_hop_hold},
+    {METHOD_GATHER, 0, "gather", serve_gather},
     {0, 0, NULL, NULL},
 };
 

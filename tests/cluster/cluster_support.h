@@ -11,7 +11,8 @@
 #include "net/client_service.h"
 #include "wire/frame.h"
 
-#define TEST_NODES_MAX 4
+#define TEST_NODES_MAX    4
+#define TEST_GATHERED_MAX 2048
 
 enum {
     METHOD_ECHO = 257,
@@ -22,8 +23,9 @@ enum {
     METHOD_NOTE,
     METHOD_ADMIN,
     METHOD_CUSTOM,
-    METHOD_TALLY,   /* counts itself; answers as its node was told to */
-    METHOD_HOP_HOLD /* asks db to hold, for as long as it is wanted itself */
+    METHOD_TALLY,    /* counts itself; answers as its node was told to */
+    METHOD_HOP_HOLD, /* asks db to hold, for as long as it is wanted itself */
+    METHOD_GATHER    /* holds all that come */
 };
 
 typedef struct test_node {
@@ -43,7 +45,9 @@ typedef struct test_node {
     bool tally_holds;   /* instead of answering its number */
     dure_err fail_with; /* so often */
     int fails;
-    /* What note and echo got, before they serve it. May be NULL. */
+    dure_request *gathered[TEST_GATHERED_MAX];
+    size_t gathered_count;
+    /* What note, echo and gather got, before they serve it. May be NULL. */
     void (*on_served)(void *ctx, const dure_request *request);
     void *served_ctx;
 } test_node;
@@ -98,6 +102,8 @@ dure_call_id test_call_with(test_node *node, const char *to, uint32_t method,
                             const dure_call_options *options, test_call *call);
 dure_call_id test_call_node(test_node *node, const char *to, uint32_t method, uint32_t deadline_ms,
                             test_call *call);
+/* Answers all that METHOD_GATHER holds, in one go. */
+void test_answer_gathered(test_node *node, dure_slice result);
 /* It has ended, once, in that way. */
 void test_check_ended(const test_call *call, dure_err status);
 /* The same, after so long. */

@@ -157,44 +157,6 @@ static void the_marks_are_settings(void)
     fixture_fini(&f);
 }
 
-/* Requests for whose answers there is no room any more. */
-static void ask_for(fixture *f, uint64_t answer_bytes)
-{
-    dure_buf ask;
-    const dure_frame frame = {
-        .kind = DURE_FRAME_REQUEST, .method = METHOD_ECHO, .left_ms = 60000, .body = body_of()};
-    for (uint64_t i = 0; f->raw.session != NULL && i < answer_bytes / BODY; i++) {
-        dure_frame one = frame;
-        one.id = (uint32_t)i + 1;
-        dure_buf_init(&ask, 2 * BODY);
-        DURE_REQUIRE_OK(dure_frame_encode(&ask, &one));
-        DURE_CHECK_OK(dure_session_send(f->raw.session, ask.data, ask.len));
-        dure_buf_fini(&ask);
-        test_run(&f->cluster, 2);
-    }
-}
-
-static void check_slow(void (*tune)(dure_registry_settings *), uint64_t max)
-{
-    fixture f;
-    fixture_init(&f, tune, true);
-    ask_for(&f, max - MIB / 2);
-    DURE_CHECK_EQ(f.db->down, 0);
-    ask_for(&f, 2 * MIB);
-    test_run(&f.cluster, 10);
-    DURE_CHECK_EQ(f.db->down, 1);
-    DURE_CHECK_ERR(f.db->down_cause, DURE_ERR_SLOW);
-    DURE_CHECK_EQ(counters_of(&f).links_slow, 1);
-    DURE_CHECK_EQ(counters_of(&f).queued_bytes, 0);
-    fixture_fini(&f);
-}
-
-static void a_peer_that_asks_and_does_not_read_is_cut_as_slow(void)
-{
-    check_slow(NULL, 32u * MIB);
-    check_slow(tune_small, SMALL_MAX_BYTES);
-}
-
 typedef struct tally {
     uint32_t overloaded;
     uint32_t ended;
@@ -351,7 +313,6 @@ static void another_process_of_a_peer_has_another_incarnation(void)
 DURE_SUITE(cluster_link_marks, DURE_TEST(past_the_high_mark_calls_end_at_once),
            DURE_TEST(past_the_high_mark_small_calls_end_at_once),
            DURE_TEST(a_link_that_drains_takes_calls_again), DURE_TEST(the_marks_are_settings),
-           DURE_TEST(a_peer_that_asks_and_does_not_read_is_cut_as_slow),
            DURE_TEST(a_link_carries_65536_calls_and_no_more),
            DURE_TEST(a_write_without_progress_for_ten_seconds_ends_the_link),
            DURE_TEST(silence_ends_a_link_after_eight_seconds),
