@@ -29,8 +29,8 @@ import time
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 FIELDS = ("id", "file", "function", "text", "replacement", "suite", "why")
 BUILD_SECONDS = 900
-SUITE_SECONDS = 120  # for one test; a mutant that hangs is killed too
-MOST_SECONDS = 600   # for all tests of a row
+SUITE_SECONDS = 120  # for the tests of a suite as they are
+HANGS = (10.0, 10)   # a mutant whose suite takes so many seconds and so many times as long as without it hangs: killed
 
 
 class RowError(Exception):
@@ -180,6 +180,7 @@ class Bench:
         self.build_folder = os.path.realpath(os.path.join(root, "build", "mutants", "build"))
         self.log = os.path.join(root, "build", "mutants", "log.txt")
         self.jobs = jobs
+        self.seconds = {}  # that each suite took without any change
         os.makedirs(self.tree, exist_ok=True)
         sync(root, self.tree)
         with open(self.log, "w", encoding="utf-8"):
@@ -208,9 +209,13 @@ class Bench:
         return self._run(["ninja", "-C", self.build_folder, "-j", str(self.jobs)] + targets, BUILD_SECONDS)
 
     def passes(self, suite):
-        return self._run(["ctest", "--test-dir", self.build_folder, "--output-on-failure", "--stop-on-failure",
-                          "--no-tests=error", "--timeout", str(SUITE_SECONDS), "-j", str(self.jobs), "-R", suite],
-                         MOST_SECONDS)
+        seconds = HANGS[0] + HANGS[1] * self.seconds[suite] if suite in self.seconds else SUITE_SECONDS
+        since = time.monotonic()
+        is_good = self._run(["ctest", "--test-dir", self.build_folder, "--output-on-failure", "--stop-on-failure",
+                             "--no-tests=error", "--timeout", str(int(seconds)), "-j", str(self.jobs), "-R", suite],
+                            2 * SUITE_SECONDS + seconds)
+        self.seconds.setdefault(suite, time.monotonic() - since)
+        return is_good
 
     def write(self, name, text):
         with open(os.path.join(self.tree, name), "w", encoding="utf-8") as file:
