@@ -21,7 +21,8 @@
 #define DURE_UNREACHABLE() dure_assert_failed("this cannot be reached", __FILE__, __LINE__)
 
 /*
- * Prints the condition and its place on stderr and aborts.
+ * Lets the logs write what they hold, prints the condition and its place on stderr, and aborts;
+ * within two seconds (DURE_LOG_WRITER_LAST_WORDS_MS, twice) where nobody reads stderr.
  * Thread: any.
  */
 DURE_NORETURN void dure_assert_failed(const char *condition, const char *file, int line);

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
- * A line is put together in one buffer on the caller's stack and handed to the sink as a whole,
- * under the log's mutex, so that lines of several workers never mix. The pairs are formatted once
- * and, for JSON, taken apart again: callers know one form only.
+ * A line is put together in one buffer on the caller's stack and handed as a whole to the ring of
+ * the log's writer, or to the sink under the log's mutex, so that lines of several workers never
+ * mix. The pairs are formatted once and, for JSON, taken apart again: callers know one form only.
  */
 #include "base/log.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/compiler.h"
+#include "base/log_writer.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "base/utf8.h"
@@ -25,10 +28,11 @@
 struct dure_log {
     /* set before start */
     dure_log_format format;
-    dure_log_sink_fn sink;
+    dure_log_sink_fn sink;   /* NULL: there is a writer */
+    dure_log_writer *writer; /* to stderr */
     dure_log_clock_fn clock;
     void *ctx;
-    dure_mutex *mutex;
+    dure_mutex *mutex; /* of the sink */
     char node[LOG_NODE_BYTES];
     /* any thread, atomic, relaxed: a late look at the level costs a line at most */
     atomic_int level;
@@ -41,11 +45,18 @@ typedef struct log_line {
 
 static const char *const level_names[] = {"debug", "info", "warn", "error", "off"};
 
-static void log_to_stderr(void *ctx, const char *line, size_t len)
+static size_t log_tell_dropped(void *ctx, uint64_t lines, char *out, size_t out_size);
+
+/* Where its lines go. */
+static dure_err log_open(dure_log *log, const dure_log_config *config)
 {
-    (void)ctx;
-    (void)fwrite(line, 1, len, stderr);
-    (void)fflush(stderr);
+    const dure_log_writer_config to_stderr = {.tell = log_tell_dropped, .ctx = log};
+    if (config->sink == NULL) {
+        return dure_log_writer_create(&to_stderr, &log->writer);
+    }
+    log->sink = config->sink;
+    log->mutex = dure_mutex_create();
+    return log->mutex != NULL ? DURE_OK : DURE_ERR_NO_MEMORY;
 }
 
 dure_err dure_log_create(const dure_log_config *config, dure_log **out_log)
@@ -54,19 +65,18 @@ dure_err dure_log_create(const dure_log_config *config, dure_log **out_log)
     if (log == NULL) {
         return DURE_ERR_NO_MEMORY;
     }
-    log->mutex = dure_mutex_create();
-    if (log->mutex == NULL) {
-        dure_mem_free(log);
-        return DURE_ERR_NO_MEMORY;
-    }
     log->format = config->format;
-    log->sink = config->sink != NULL ? config->sink : log_to_stderr;
     log->clock = config->clock;
     log->ctx = config->ctx;
     if (config->node != NULL) {
         (void)snprintf(log->node, sizeof log->node, "%s", config->node);
     }
     atomic_init(&log->level, (int)config->level);
+    dure_err err = log_open(log, config);
+    if (err != DURE_OK) {
+        dure_mem_free(log);
+        return err;
+    }
     *out_log = log;
     return DURE_OK;
 }
@@ -74,6 +84,7 @@ dure_err dure_log_create(const dure_log_config *config, dure_log **out_log)
 void dure_log_destroy(dure_log *log)
 {
     if (log != NULL) {
+        dure_log_writer_destroy(log->writer);
         dure_mutex_destroy(log->mutex);
         dure_mem_free(log);
     }
@@ -377,9 +388,27 @@ void dure_log_write(dure_log *log, dure_log_level level, const char *topic, cons
     }
     log_head(log, level, topic, event, head, sizeof head);
     log_put_line(&line, log->format, head, pairs);
+    if (log->writer != NULL) {
+        (void)dure_log_writer_put(log->writer, line.bytes, line.len); /* lost ones are told of */
+        return;
+    }
     dure_mutex_lock(log->mutex);
     log->sink(log->ctx, line.bytes, line.len);
     dure_mutex_unlock(log->mutex);
+}
+
+static size_t log_tell_dropped(void *ctx, uint64_t lines, char *out, size_t out_size)
+{
+    const dure_log *log = ctx;
+    char head[LOG_HEAD_BYTES];
+    char pairs[64];
+    log_line line;
+    (void)snprintf(pairs, sizeof pairs, "lines=%" PRIu64, lines);
+    log_head(log, DURE_LOG_WARN, "log", "LOG_DROPPED", head, sizeof head);
+    log_put_line(&line, log->format, head, pairs);
+    DURE_DEBUG_ASSERT(line.len <= out_size);
+    memcpy(out, line.bytes, line.len);
+    return line.len;
 }
 
 /* ---- values and names ---- */

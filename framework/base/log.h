@@ -2,7 +2,13 @@
  *
  * Log lines of one form: time, level, node, topic, EVENT, then fields. EVENT is a stable name that
  * operators search for. Written as logfmt (level=info topic=net event=LINK_UP peer=game-1) or as
- * one JSON object, a line at a time, to a sink that the program gives.
+ * one JSON object, a line at a time, to standard error or to a sink that the program gives.
+ *
+ * To standard error they go by way of a ring of 256 KiB and a thread (log_writer.h), so that nobody
+ * who logs waits for whoever reads: while the ring is full, and where the system refuses to write,
+ * lines are dropped, and later told of as LOG_DROPPED lines=N. The end of the log gives what is
+ * left a second. A process that a signal ends may lose the lines of its last moments.
+ *
  * There is no global log: each node has one and lends it to its cores.
  */
 #ifndef DURE_BASE_LOG_H
@@ -26,31 +32,32 @@ typedef enum dure_log_format { DURE_LOG_LOGFMT, DURE_LOG_JSON } dure_log_format;
 
 typedef struct dure_log dure_log;
 
-/* Receives whole lines with their line feed. May be called from any thread, one call at a time. */
+/* Receives whole lines with their line feed, within the call that writes them, so it must not wait.
+ * May be called from any thread, one call at a time. */
 typedef void (*dure_log_sink_fn)(void *ctx, const char *line, size_t len);
 
-/* Milliseconds since 1970, for the time of a line. */
+/* Milliseconds since 1970, for the time of a line. May be called from any thread. */
 typedef uint64_t (*dure_log_clock_fn)(void *ctx);
 
 typedef struct dure_log_config {
     dure_log_level level;
     dure_log_format format;
     const char *node; /* written as node=...; NULL leaves it out. Borrowed for the create call */
-    dure_log_sink_fn sink;   /* NULL: stderr */
+    dure_log_sink_fn sink;   /* NULL: standard error, by way of the ring and a thread */
     dure_log_clock_fn clock; /* NULL: lines carry no time */
     void *ctx;               /* for sink and clock */
 } dure_log_config;
 
 /*
  * A log that writes from now on.
- * Fails: NO_MEMORY.
+ * Fails: NO_MEMORY; SYSTEM: there is no thread for it.
  * Owned by the caller; ends with dure_log_destroy, after everyone it was lent to.
  */
 DURE_CHECKED dure_err dure_log_create(const dure_log_config *config, dure_log **out_log);
 
 /*
- * Frees the log; NULL is fine.
- * Thread: any, after the last writer.
+ * Frees the log; NULL is fine. What was written and is not out on standard error within a second,
+ * for nobody reads it, is lost. Thread: any that may wait, after the last writer.
  */
 void dure_log_destroy(dure_log *log);
 
@@ -73,10 +80,10 @@ dure_log_level dure_log_level_of(const dure_log *log);
 bool dure_log_is_on(const dure_log *log, dure_log_level level);
 
 /*
- * Writes one line. fields is a printf format of "key=%s other=%u" pairs: every pair starts with a
- * bare key, and a value that could hold blanks or quotes is written with dure_log_quote. NULL
- * for none. Past 2 KiB they are cut and end with "...". A NULL log swallows the line.
- * Thread: any.
+ * Writes one line; never waits for its reader, and allocates nothing. fields is a printf format of
+ * "key=%s other=%u" pairs: every pair starts with a bare key, and a value that could hold blanks or
+ * quotes is written with dure_log_quote. NULL for none. Past 2 KiB they are cut and end with "...".
+ * A NULL log swallows the line. Thread: any.
  */
 void dure_log_write(dure_log *log, dure_log_level level, const char *topic, const char *event,
                     const char *fields, ...) DURE_PRINTF(5, 6);
