@@ -153,7 +153,8 @@ dure_err child_become(const child_command *command)
 
 /* ---- children ---- */
 
-/* In the new process. */
+/* In the new process. It may use the C library, whose locks nobody holds: the one other thread of
+ * ours, a log writer's, takes none. */
 static void child_main(const child_group *group, const child_command *command, int output)
 {
     (void)sigprocmask(SIG_SETMASK, &group->former, NULL);

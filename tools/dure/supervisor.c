@@ -1,25 +1,34 @@
 /* SPDX-License-Identifier: MIT
  *
  * One loop over all children: what they wrote goes to stderr by lines, one that crashed starts
- * again later each time, and the end goes node by node.
+ * again later each time, and the end goes node by node. Nothing in the loop waits for whoever reads
+ * stderr, or for one child: the lines go by way of a log writer, and each child is read a share.
  */
 #include "tools/dure/supervisor.h"
 
+#include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "base/compiler.h"
+#include "base/log_writer.h"
 #include "base/mem.h"
 #include "iocp/system.h"
 #include "node/exit_codes.h"
 
 #define CHILDREN_MAX      4096u
 #define LINE_BYTES_MAX    8192u
+#define READ_SHARE        65536u /* of one child, before the others and the signals are looked at */
+#define READ_LAST         1048576u /* of one that has ended; a process that it left may write on */
+#define RING_BYTES        1048576u /* of lines that nobody has read; later ones are dropped */
 #define LOOP_MS           100u
 #define RESTART_FIRST_MS  250u
 #define RESTART_MAX_MS    15000u
 #define RESTART_STEADY_MS 10000u /* one that ran so long starts afresh */
-#define STOP_ASK_MS       1000u  /* over the admin port; meanwhile nobody reads what nodes write */
-#define STOP_ASK_AGAIN_MS 500u   /* the port may not be open yet */
-#define STARTED_MS        3000u  /* one that ran so long had started */
+#define STOP_ASK_MS       1000u /* over the admin port; meanwhile what nodes write waits with them */
+#define STOP_ASK_AGAIN_MS 500u  /* the port may not be open yet */
+#define STARTED_MS        3000u /* one that ran so long had started */
 
 /* A node that is to be up. */
 typedef struct keeper {
@@ -39,6 +48,7 @@ struct supervisor {
     const cluster_options *options;
     const dure_registry *registry;
     child_group *group;
+    dure_log_writer *out; /* to stderr */
     keeper **keepers;
     size_t count;
     size_t stopping_at;     /* the keeper that is being stopped */
@@ -140,28 +150,61 @@ int supervisor_become(const cluster_options *options, const dure_registry *regis
     return code;
 }
 
+/* ---- what we write ---- */
+
+/* A line of a node's, behind its id. */
+static void say(supervisor *s, const char *id, const char *format, ...) DURE_PRINTF(3, 4);
+
+static void say(supervisor *s, const char *id, const char *format, ...)
+{
+    char line[LINE_BYTES_MAX + 512];
+    va_list args;
+    int len = snprintf(line, sizeof line, "%-12s | ", id);
+    if (len < 0 || (size_t)len >= sizeof line - 1) {
+        return; /* no id is that long */
+    }
+    va_start(args, format);
+    (void)vsnprintf(line + len, sizeof line - 1 - (size_t)len, format, args);
+    va_end(args);
+    size_t end = strlen(line);
+    line[end] = '\n';
+    (void)dure_log_writer_put(s->out, line, end + 1); /* lost ones are told of */
+}
+
+/* On the writer's thread. */
+static size_t tell_dropped(void *ctx, uint64_t lines, char *out, size_t out_size)
+{
+    (void)ctx;
+    (void)snprintf(out, out_size, "%-12s | -- LOG_DROPPED lines=%" PRIu64 "\n", "dure", lines);
+    return strlen(out);
+}
+
 /* ---- what a node writes ---- */
 
-static void keeper_flush_line(keeper *k)
+static void keeper_flush_line(supervisor *s, keeper *k)
 {
     size_t len = k->line_len;
     if (len > 0 && k->line[len - 1] == '\r') {
         len--;
     }
     if (len > 0) {
-        (void)fprintf(stderr, "%-12s | %.*s\n", k->id, (int)len, k->line);
+        say(s, k->id, "%.*s", (int)len, k->line);
     }
     k->line_len = 0;
 }
 
-static void keeper_read(keeper *k)
+static void keeper_read(supervisor *s, keeper *k, size_t most)
 {
     char bytes[4096];
     size_t got;
-    while (k->process != NULL && (got = child_read(k->process, bytes, sizeof bytes)) != 0) {
+    for (size_t all = 0; k->process != NULL && all < most; all += got) {
+        got = child_read(k->process, bytes, sizeof bytes);
+        if (got == 0) {
+            return;
+        }
         for (size_t i = 0; i < got; i++) {
             if (bytes[i] == '\n' || k->line_len == sizeof k->line) {
-                keeper_flush_line(k);
+                keeper_flush_line(s, k);
             }
             if (bytes[i] != '\n') {
                 k->line[k->line_len++] = bytes[i];
@@ -170,11 +213,10 @@ static void keeper_read(keeper *k)
     }
 }
 
-static void keeper_say_end(const keeper *k, const child_end *end)
+static void keeper_say_end(supervisor *s, const keeper *k, const child_end *end)
 {
-    (void)fprintf(stderr, "%-12s | -- %s %s %lu\n", k->id,
-                  end->is_exit ? "ended with" : "was ended by", end->word,
-                  (unsigned long)end->number);
+    say(s, k->id, "-- %s %s %lu", end->is_exit ? "ended with" : "was ended by", end->word,
+        (unsigned long)end->number);
 }
 
 /* ---- starting, and starting again ---- */
@@ -184,8 +226,7 @@ static void keeper_start(supervisor *s, keeper *k)
     k->restart_at_ms = 0;
     dure_err err = child_start(s->group, &k->command, true, &k->process);
     if (err != DURE_OK) {
-        (void)fprintf(stderr, "%-12s | -- cannot run %s: %s\n", k->id, k->command.program,
-                      dure_err_text(err));
+        say(s, k->id, "-- cannot run %s: %s", k->command.program, dure_err_text(err));
         k->restart_at_ms = clock_ms() + RESTART_MAX_MS;
         return;
     }
@@ -200,14 +241,13 @@ static bool is_final(const keeper *k, const child_end *end)
             end->number == DURE_EXIT_USAGE || end->number == DURE_EXIT_CONFIG);
 }
 
-static void keeper_plan_restart(keeper *k, uint64_t now)
+static void keeper_plan_restart(supervisor *s, keeper *k, uint64_t now)
 {
     if (k->pause_ms == 0 || now - k->started_ms >= RESTART_STEADY_MS) {
         k->pause_ms = RESTART_FIRST_MS;
     }
     k->restart_at_ms = now + k->pause_ms;
-    (void)fprintf(stderr, "%-12s | -- will be started again in milliseconds: %lu\n", k->id,
-                  (unsigned long)k->pause_ms);
+    say(s, k->id, "-- will be started again in milliseconds: %lu", (unsigned long)k->pause_ms);
     k->pause_ms = k->pause_ms * 2 < RESTART_MAX_MS ? k->pause_ms * 2 : RESTART_MAX_MS;
 }
 
@@ -216,9 +256,9 @@ static void keeper_ended(supervisor *s, keeper *k, const child_end *end)
     uint64_t now = clock_ms();
     bool was_asked = end->is_exit && end->number == DURE_EXIT_RESTART;
     bool is_good = was_asked || (end->is_exit && end->number == DURE_EXIT_OK);
-    keeper_read(k);
-    keeper_flush_line(k);
-    keeper_say_end(k, end);
+    keeper_read(s, k, READ_LAST);
+    keeper_flush_line(s, k);
+    keeper_say_end(s, k, end);
     child_destroy(k->process);
     k->process = NULL;
     if (child_group_stops(s->group) > 0) {
@@ -230,7 +270,7 @@ static void keeper_ended(supervisor *s, keeper *k, const child_end *end)
         k->has_started = true;
         k->pause_ms = 0;
         k->restart_at_ms = now;
-        (void)fprintf(stderr, "%-12s | -- starts again, as it was asked to\n", k->id);
+        say(s, k->id, "-- starts again, as it was asked to");
         return;
     }
     if (is_final(k, end)) {
@@ -238,7 +278,7 @@ static void keeper_ended(supervisor *s, keeper *k, const child_end *end)
         s->exit_code = is_good ? s->exit_code : DURE_EXIT_FAILED;
         return;
     }
-    keeper_plan_restart(k, now);
+    keeper_plan_restart(s, k, now);
 }
 
 static void hear_all(supervisor *s)
@@ -246,7 +286,7 @@ static void hear_all(supervisor *s)
     for (size_t i = 0; i < s->count; i++) {
         child_end end;
         keeper *k = s->keepers[i];
-        keeper_read(k);
+        keeper_read(s, k, READ_SHARE);
         if (k->process != NULL && child_has_ended(k->process, &end)) {
             keeper_ended(s, k, &end);
         }
@@ -347,7 +387,11 @@ dure_err supervisor_create(const cluster_options *options, const dure_registry *
     s->options = options;
     s->registry = registry;
     s->keepers = dure_mem_alloc_array(CHILDREN_MAX, sizeof *s->keepers);
+    const dure_log_writer_config out = {.ring_bytes = RING_BYTES, .tell = tell_dropped};
     dure_err err = s->keepers == NULL ? DURE_ERR_NO_MEMORY : child_group_create(&s->group);
+    if (err == DURE_OK) {
+        err = dure_log_writer_create(&out, &s->out); /* a thread: behind the group */
+    }
     if (err != DURE_OK) {
         supervisor_destroy(s);
         return err;
@@ -380,6 +424,7 @@ void supervisor_destroy(supervisor *s)
         child_destroy(s->keepers[i]->process);
         dure_mem_free(s->keepers[i]);
     }
+    dure_log_writer_destroy(s->out);
     child_group_destroy(s->group);
     dure_mem_free(s->keepers);
     dure_mem_free(s);

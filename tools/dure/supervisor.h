@@ -28,7 +28,8 @@ DURE_CHECKED dure_err supervisor_create(const cluster_options *options,
                                         const dure_registry *registry, supervisor **out_supervisor);
 
 /*
- * Adds a node to keep up; its lines are written to stderr behind `id |`.
+ * Adds a node to keep up; its lines are written to stderr behind `id |`. Where nobody reads them a
+ * mebibyte waits, and what comes past it is dropped and told later as LOG_DROPPED lines=N.
  * Fails: NO_MEMORY, FULL. Thread: the creator's.
  */
 DURE_CHECKED dure_err supervisor_add(supervisor *s, const dure_registry_node *node);
