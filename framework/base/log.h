@@ -57,7 +57,8 @@ DURE_CHECKED dure_err dure_log_create(const dure_log_config *config, dure_log **
 
 /*
  * Frees the log; NULL is fine. What was written and is not out on standard error within a second,
- * for nobody reads it, is lost. Thread: any that may wait, after the last writer.
+ * for nobody reads it, is lost.
+ * Thread: any that may wait, after the last writer.
  */
 void dure_log_destroy(dure_log *log);
 
@@ -83,7 +84,8 @@ bool dure_log_is_on(const dure_log *log, dure_log_level level);
  * Writes one line; never waits for its reader, and allocates nothing. fields is a printf format of
  * "key=%s other=%u" pairs: every pair starts with a bare key, and a value that could hold blanks or
  * quotes is written with dure_log_quote. NULL for none. Past 2 KiB they are cut and end with "...".
- * A NULL log swallows the line. Thread: any.
+ * A NULL log swallows the line.
+ * Thread: any.
  */
 void dure_log_write(dure_log *log, dure_log_level level, const char *topic, const char *event,
                     const char *fields, ...) DURE_PRINTF(5, 6);

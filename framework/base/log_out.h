@@ -11,7 +11,8 @@
 
 /*
  * Makes sure that standard error is open: where the process was started without it, the next file
- * or socket would be it, and be written to. It leads nowhere then. Thread: start-up.
+ * or socket would be it, and be written to. It leads nowhere then.
+ * Thread: start-up.
  */
 void dure_log_out_open(void);
 

@@ -60,15 +60,16 @@ bool dure_log_writer_flush(dure_log_writer *writer, uint32_t timeout_ms);
 
 /*
  * Ends it within DURE_LOG_WRITER_LAST_WORDS_MS: what cannot be written by then is lost, and a
- * thread that waits for a reader is left behind with what it needs. NULL is fine. Thread: any,
- * after the last writer.
+ * thread that waits for a reader is left behind with what it needs. NULL is fine.
+ * Thread: any, after the last writer.
  */
 void dure_log_writer_destroy(dure_log_writer *writer);
 
 /*
  * For a process that is about to abort: gives all writers together DURE_LOG_WRITER_LAST_WORDS_MS
  * for what they hold, and as long again for this line behind it, past the ring. Nothing may be
- * written to any of them afterwards. Thread: any.
+ * written to any of them afterwards.
+ * Thread: any.
  */
 void dure_log_last_words(const char *line, size_t len);
 

@@ -18,8 +18,9 @@ typedef void (*dure_thread_fn)(void *ctx);
 
 /*
  * Starts a thread that runs fn(ctx). name is for debuggers, 15 characters count. Signals that are
- * sent to the process do not reach it: they are for the threads that want them. Fails: NO_MEMORY,
- * SYSTEM. Thread: any.
+ * sent to the process do not reach it: they are for the threads that want them.
+ * Fails: NO_MEMORY, SYSTEM.
+ * Thread: any.
  */
 DURE_CHECKED dure_err dure_thread_create(const char *name, dure_thread_fn fn, void *ctx,
                                          dure_thread **out_thread);
