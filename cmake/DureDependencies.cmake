@@ -46,6 +46,11 @@ endif()
 
 dure_library(CJSON libcjson cjson/cJSON.h cjson)
 dure_library(XXHASH libxxhash xxhash.h xxhash)
+dure_library(UTF8PROC libutf8proc utf8proc.h utf8proc utf8proc_static)
+if(WIN32)
+    # Its header takes the functions from a DLL where this is not said.
+    set_target_properties(libutf8proc PROPERTIES INTERFACE_COMPILE_DEFINITIONS UTF8PROC_STATIC)
+endif()
 if(WIN32)
     set(OPENSSL_USE_STATIC_LIBS ON)
     # Headers alone; Linux has them beside its own.

@@ -30,6 +30,7 @@ liburing-dev                run      the uring back end
 libssl-dev                  run      the proof of the link handshake (HMAC-SHA256)
 libsqlite3-dev              run      the db node's storage
 libxxhash-dev               run      hashes room names
+libutf8proc-dev             run      the properties and normal forms of Unicode, for names
 uthash-dev                  run      the hash tables of the shipped nodes
 python3-msgpack             run      the clients of the demo, and of the tests: one that no one here wrote
 libcunit1-dev               test     unit tests

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "base/utf8.h"
+#include "wire/plain.h"
 
 /* ---- mistakes ---- */
 
@@ -205,51 +206,6 @@ dure_err dure_field_num(dure_cursor *cursor, double min, double max, double *out
     return DURE_OK;
 }
 
-/* The code point of a sequence that is valid. */
-static uint32_t code_point(const uint8_t *at, size_t len)
-{
-    switch (len) {
-    case 1:
-        return at[0];
-    case 2:
-        return (at[0] & 0x1fu) << 6 | (at[1] & 0x3fu);
-    case 3:
-        return (at[0] & 0x0fu) << 12 | (at[1] & 0x3fu) << 6 | (at[2] & 0x3fu);
-    default:
-        return (at[0] & 0x07u) << 18 | (at[1] & 0x3fu) << 12 | (at[2] & 0x3fu) << 6 |
-               (at[3] & 0x3fu);
-    }
-}
-
-/* White space (Unicode's White_Space), control characters, and what hides or turns text. */
-static bool is_plain(uint32_t c)
-{
-    if (c <= 0x20u || (c >= 0x7fu && c <= 0xa0u)) {
-        return false;
-    }
-    if (c < 0x1680u) {
-        return c != 0x061cu;
-    }
-    return !(c == 0x1680u || (c >= 0x2000u && c <= 0x200bu) || c == 0x200eu || c == 0x200fu ||
-             (c >= 0x2028u && c <= 0x202fu) || c == 0x205fu || (c >= 0x2066u && c <= 0x2069u) ||
-             c == 0x3000u || c == 0xfeffu);
-}
-
-static bool is_plain_text(dure_str text)
-{
-    const uint8_t *at = (const uint8_t *)text.data;
-    size_t left = text.len;
-    while (left > 0) {
-        size_t len = dure_utf8_sequence(at, left);
-        if (len == 0 || !is_plain(code_point(at, len))) {
-            return false;
-        }
-        at += len;
-        left -= len;
-    }
-    return true;
-}
-
 static dure_err mistake_str(dure_mistake *mistake, const dure_cursor *cursor, dure_err err)
 {
     if (err == DURE_ERR_BAD_REQUEST && dure_cursor_peek(cursor) == DURE_WIRE_STR) {
@@ -271,8 +227,11 @@ dure_err dure_field_str(dure_cursor *cursor, uint32_t min, uint32_t max, bool pl
             return mistake_size(mistake, "character", min, max, chars);
         }
     }
-    if (plain && !is_plain_text(*out_value)) {
-        return mistake_say(mistake, DURE_ERR_BAD_REQUEST, "no spaces or control characters");
+    dure_plain_fault fault;
+    if (plain && !dure_plain_check(*out_value, &fault)) {
+        char text[96];
+        return mistake_say(mistake, DURE_ERR_BAD_REQUEST, "%s",
+                           dure_plain_print(&fault, text, sizeof text));
     }
     return DURE_OK;
 }

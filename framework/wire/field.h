@@ -59,9 +59,8 @@ DURE_CHECKED dure_err dure_field_f64(dure_cursor *cursor, double *out_value, dur
 DURE_CHECKED dure_err dure_field_num(dure_cursor *cursor, double min, double max, double *out_value,
                                      dure_mistake *mistake);
 /*
- * Text of min to max characters (code points). Plain text has no white space and nothing that is
- * invisible or turns the direction of writing: control characters, U+200B, U+FEFF, and the
- * bidirectional controls of Unicode (UAX #9).
+ * Text of min to max characters (code points). Plain text is that of plain.h; the mistake names the
+ * character and the rule.
  */
 DURE_CHECKED dure_err dure_field_str(dure_cursor *cursor, uint32_t min, uint32_t max, bool plain,
                                      dure_str *out_value, dure_mistake *mistake);

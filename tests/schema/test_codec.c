@@ -224,10 +224,10 @@ static void a_wrong_parameter_is_named(void)
                    "name: at most 24 characters, got 31");
     DURE_CHECK_EQ(f.request.err, DURE_ERR_BAD_REQUEST);
     DURE_CHECK_STR(ask_name(&f, ""), "name: at least 1 character, got 0");
-    DURE_CHECK_STR(ask_name(&f, "a b"), "name: no spaces or control characters");
+    DURE_CHECK_STR(ask_name(&f, "a b"), "name: U+0020 is white space");
     DURE_CHECK_STR(ask_name(&f, "a\xe3\x80\x80"
                                 "b"),
-                   "name: no spaces or control characters");
+                   "name: U+3000 is white space");
     DURE_CHECK_STR(ask_name(&f, "a\xff"), "name: not valid UTF-8");
     dure_packer_array(&f.packer, 1);
     dure_packer_u64(&f.packer, 3);

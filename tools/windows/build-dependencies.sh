@@ -36,7 +36,7 @@ target=x86_64-w64-mingw32
 cc=$target-gcc-win32
 cores=$(nproc)
 # Each by its source package; the one that takes longest comes first.
-libraries=(openssl sqlite3 msgpack-c cjson xxhash uthash cunit)
+libraries=(openssl sqlite3 msgpack-c cjson xxhash utf8proc uthash cunit)
 
 # ---- the recipes: run with set -e in the source folder, all output in the log ----
 
@@ -101,6 +101,12 @@ build_xxhash() {
     flags=()
     library libxxhash.a xxhash.c
     headers . xxhash.h
+}
+
+build_utf8proc() {
+    flags=(-DUTF8PROC_STATIC)
+    library libutf8proc.a utf8proc.c
+    headers . utf8proc.h
 }
 
 # Headers for any platform: those that Debian's package put there are the ones that Linux builds with.
