@@ -35,6 +35,7 @@
     X(NOT_SENT, 19, TEMPORARY, "the call never left")                                              \
     X(DUPLICATE_ID, 20, PERMANENT, "another living process has this node id")                      \
     X(NO_PLAYER, 21, TEMPORARY, "the player is not on this node")                                  \
+    X(NO_ROOM, 22, CALLER, "there is no room for it")                                              \
     X(NOT_UP, 100, TEMPORARY, "the node has not been up yet")                                      \
     X(DOWN, 101, TEMPORARY, "the node is down")                                                    \
     X(NOT_CONFIGURED, 102, CALLER, "the node or role is not in the configuration")                 \

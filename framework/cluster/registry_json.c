@@ -55,6 +55,7 @@ static const config_key role_keys[] = {{"program", CONFIG_TEXT, true, 0, 0, NULL
                                        {"engine", CONFIG_CHOICE, false, 0, 0, NULL, "|sqlite|"},
                                        {"batch_max", CONFIG_INT, false, 1, 65536, NULL, NULL},
                                        {"lease_ms", CONFIG_INT, false, 200, 60000, NULL, NULL},
+                                       {"gift_keys_days", CONFIG_INT, false, 0, 36500, NULL, NULL},
                                        {"resume_ms", CONFIG_INT, false, 0, 3600000, NULL, NULL},
                                        {"resume_max", CONFIG_INT, false, 0, 1000000, NULL, NULL},
                                        CONFIG_KEYS_END};
@@ -160,7 +161,7 @@ static void check_role_settings(const reader *r, const cJSON *role, const char *
     static const char *const owners[][2] = {
         {"save_ms", "dure-game"}, {"engine", "dure-db"},         {"batch_max", "dure-db"},
         {"lease_ms", "dure-db"},  {"resume_ms", "dure-gateway"}, {"resume_max", "dure-gateway"},
-        {"tick_ms", "dure-game"}, {"tick_ms", "dure-gateway"},
+        {"tick_ms", "dure-game"}, {"tick_ms", "dure-gateway"},   {"gift_keys_days", "dure-db"},
     };
     const char *program = config_text(role, "program", "");
     if (strcmp(program, "dure-db") != 0 && strcmp(program, "dure-game") != 0 &&
@@ -187,8 +188,8 @@ static void check_role_settings(const reader *r, const cJSON *role, const char *
 
 static void read_role(reader *r, const cJSON *roles, const cJSON *role)
 {
-    static const char *const direct[] = {"tick_ms",  "save_ms",   "engine",    "batch_max",
-                                         "lease_ms", "resume_ms", "resume_max"};
+    static const char *const direct[] = {"tick_ms",  "save_ms",   "engine",     "batch_max",
+                                         "lease_ms", "resume_ms", "resume_max", "gift_keys_days"};
     char path[CONFIG_PATH_MAX];
     const char *dials[257];
     config_path(path, "roles", role->string);

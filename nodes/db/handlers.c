@@ -10,7 +10,9 @@
 #include "db.role.h"
 #include "nodes/db/batch.h"
 #include "nodes/db/claim.h"
+#include "nodes/db/keys.h"
 #include "nodes/db/role.h"
+#include "wire/plain.h"
 
 #define DB_BATCH_MAX       1024
 #define DB_LEASE_MS        3000
@@ -21,6 +23,8 @@ typedef struct db_state {
     db_store *store;
     db_batch *batch;
     db_leases leases;
+    db_keys keys;
+    dure_err forgotten; /* of the job that forgets long leases */
 } db_state;
 
 /* Every operation begins with its db_op, so one cast serves both ways. */
@@ -96,6 +100,20 @@ static bool op_failed(db_op *op, const char *what, dure_str name)
     return true;
 }
 
+/* A text that the store would not take; what is wrong with which character. */
+static bool op_is_not_plain(db_op *op, const char *field, dure_str text)
+{
+    dure_plain_fault fault;
+    char said[96];
+    if (op->status != DURE_ERR_BAD_REQUEST) {
+        return false;
+    }
+    (void)dure_plain_check(text, &fault);
+    dure_request_fail(op->request, op->status, "%s: %s", field,
+                      dure_plain_print(&fault, said, sizeof said));
+    return true;
+}
+
 /*
  * Puts what op is to do in line once more, when the owner that it met has let go. The batch frees
  * op, so a copy goes on. NULL after it has answered that there is no memory.
@@ -139,7 +157,8 @@ static void login_claim(login_op *login)
 static void login_reply(db_op *op)
 {
     login_op *login = (login_op *)op;
-    if (op_failed(op, "player", login->in.player)) {
+    if (op_is_not_plain(op, "name", login->in.player) ||
+        op_failed(op, "player", login->in.player)) {
         return;
     }
     if (login->owner.node[0] != '\0') {
@@ -195,7 +214,7 @@ static void enter_claim(enter_op *enter)
 static void enter_reply(db_op *op)
 {
     enter_op *enter = (enter_op *)op;
-    if (op_failed(op, "player", enter->player)) {
+    if (op_is_not_plain(op, "room", enter->room) || op_failed(op, "player", enter->player)) {
         return;
     }
     if (enter->owner.node[0] != '\0') {
@@ -292,7 +311,14 @@ static void give_reply(db_op *op)
     } else if (op->status == DURE_ERR_NOT_ENOUGH) {
         dure_request_fail(op->request, op->status, "count: there are fewer than %llu \"%.*s\"",
                           (unsigned long long)gift->count, DURE_STR_ARG(gift->item));
-    } else if (!op_failed(op, "key", gift->key)) {
+    } else if (op->status == DURE_ERR_NO_ROOM) {
+        dure_request_fail(op->request, op->status, "count: \"%.*s\" cannot have so many \"%.*s\"",
+                          DURE_STR_ARG(gift->to), DURE_STR_ARG(gift->item));
+    } else if (op->status == DURE_ERR_INVALID) {
+        dure_request_fail(
+            op->request, DURE_ERR_BAD_REQUEST,
+            "key: begins with its day in UTC, of today or before, such as 20261128-1");
+    } else if (!op_is_not_plain(op, "item", gift->item) && !op_failed(op, "key", gift->key)) {
         db_give_result out = {.balance = give->balance};
         db_reply_give(op->request, &out);
     }
@@ -310,6 +336,7 @@ static void on_give(dure_request *request, const db_give_params *in, void *state
             .count = in->count,
             .key = in->key,
             .epoch = in->epoch,
+            .keys_days = db->keys.days,
             .now_ms = dure_iocp_core_wall_ms(dure_node_core(db->node)),
         };
         db_batch_push(db->batch, &give->op);
@@ -385,6 +412,46 @@ static void db_on_end(dure_node *node, void *state)
     }
 }
 
+/* Job thread. */
+static void forget_work(void *ctx)
+{
+    db_state *db = ctx;
+    db->forgotten = db_store_forget_lease(db->store, db->leases.lease_ms);
+}
+
+static void forget_done(dure_node *node, void *ctx)
+{
+    (void)node;
+    (void)ctx; /* where it failed the next start waits longer than it would have to */
+}
+
+static void forget_former_leases(dure_node *node, void *ctx)
+{
+    if (!dure_node_is_stopping(node) && !db_store_is_broken(((db_state *)ctx)->store)) {
+        dure_err ignored = dure_node_job(node, forget_work, forget_done, ctx);
+        (void)ignored; /* as above */
+    }
+}
+
+/* Longer leases than those of now may last from before: the file knows the longest. */
+static dure_err db_open_leases(db_state *db)
+{
+    const dure_registry *registry = dure_rpc_registry(dure_node_rpc(db->node));
+    const uint32_t nodes = (uint32_t)dure_registry_node_count(registry);
+    const uint32_t lease_ms = (uint32_t)dure_node_setting_int(db->node, "lease_ms", DB_LEASE_MS);
+    uint32_t longest_ms = lease_ms;
+    const uint64_t now_ms = db_exact_ms(db);
+    dure_err err = db_store_lease(db->store, lease_ms, &longest_ms);
+    if (err == DURE_OK) {
+        err = db_leases_init(&db->leases, nodes, lease_ms, longest_ms, now_ms);
+    }
+    if (err == DURE_OK && longest_ms > lease_ms) {
+        const uint64_t over_ms = db_lease_former_end(&db->leases) - now_ms;
+        err = dure_node_after(db->node, (uint32_t)over_ms + 1, forget_former_leases, db);
+    }
+    return err;
+}
+
 static dure_err db_on_start(dure_node *node, void **out_state)
 {
     db_state *db = dure_mem_alloc(sizeof *db);
@@ -393,15 +460,16 @@ static dure_err db_on_start(dure_node *node, void **out_state)
     }
     db->node = node;
     int64_t batch_max = dure_node_setting_int(node, "batch_max", DB_BATCH_MAX);
-    int64_t lease_ms = dure_node_setting_int(node, "lease_ms", DB_LEASE_MS);
-    size_t nodes = dure_registry_node_count(dure_rpc_registry(dure_node_rpc(node)));
-    dure_err err =
-        db_leases_init(&db->leases, (uint32_t)nodes, (uint32_t)lease_ms, db_exact_ms(db));
+    int64_t keys_days = dure_node_setting_int(node, "gift_keys_days", 0);
+    dure_err err = db_open(db);
     if (err == DURE_OK) {
-        err = db_open(db);
+        err = db_open_leases(db);
     }
     if (err == DURE_OK) {
         err = db_batch_create(node, db->store, (uint32_t)batch_max, &db->batch);
+    }
+    if (err == DURE_OK) {
+        err = db_keys_start(&db->keys, node, db->store, (uint32_t)keys_days);
     }
     if (err != DURE_OK) {
         db_on_end(node, db);

@@ -6,10 +6,13 @@
 
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/mem.h"
 
-dure_err db_leases_init(db_leases *leases, uint32_t max, uint32_t lease_ms, uint64_t now_ms)
+dure_err db_leases_init(db_leases *leases, uint32_t max, uint32_t lease_ms, uint32_t former_ms,
+                        uint64_t now_ms)
 {
+    DURE_ASSERT(former_ms >= lease_ms);
     memset(leases, 0, sizeof *leases);
     leases->rows = dure_mem_alloc_array(max, sizeof *leases->rows);
     if (leases->rows == NULL) {
@@ -17,6 +20,7 @@ dure_err db_leases_init(db_leases *leases, uint32_t max, uint32_t lease_ms, uint
     }
     leases->max = max;
     leases->lease_ms = lease_ms;
+    leases->former_ms = former_ms;
     leases->started_ms = now_ms;
     return DURE_OK;
 }
@@ -27,10 +31,15 @@ void db_leases_fini(db_leases *leases)
     leases->rows = NULL;
 }
 
-/* A lease granted now, and a tenth for clocks that do not run alike. */
-static uint64_t lease_end(const db_leases *leases, uint64_t now_ms)
+/* A lease granted then, and a tenth for clocks that do not run alike. */
+static uint64_t lease_end(uint64_t granted_ms, uint32_t lease_ms)
 {
-    return now_ms + leases->lease_ms + leases->lease_ms / 10;
+    return granted_ms + lease_ms + lease_ms / 10;
+}
+
+uint64_t db_lease_former_end(const db_leases *leases)
+{
+    return lease_end(leases->started_ms, leases->former_ms);
 }
 
 static db_lease *lease_find(const db_leases *leases, const char *node)
@@ -59,7 +68,7 @@ dure_err db_lease_grant(db_leases *leases, const char *node, uint64_t life, uint
         }
         row->life = life;
     }
-    row->until_ms = lease_end(leases, now_ms);
+    row->until_ms = lease_end(now_ms, leases->lease_ms);
     return DURE_OK;
 }
 
@@ -80,5 +89,5 @@ bool db_lease_is_over(const db_leases *leases, const char *node, uint64_t life, 
     if (row != NULL && now_ms < row->former_until_ms) {
         return false;
     }
-    return now_ms >= lease_end(leases, leases->started_ms);
+    return now_ms >= db_lease_former_end(leases);
 }

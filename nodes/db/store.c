@@ -2,98 +2,17 @@
  *
  * The SQL of the db node. Statements are prepared once; each operation binds, steps and resets.
  */
-#include "nodes/db/store.h"
-
-#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/assert.h"
-#include "base/file.h"
-#include "base/mem.h"
+#include "nodes/db/store_impl.h"
 #include "wire/packer.h"
+#include "wire/plain.h"
 
-#define STORE_APPLICATION_ID 0x64757265 /* "dure" */
-#define STORE_VERSION        2
-#define STORE_ITEMS_MAX      65536u
+#define STORE_ITEMS_MAX 65536u
 
-/* X(name, SQL) */
-#define STORE_STATEMENT_LIST(X)                                                                    \
-    X(BEGIN, "BEGIN IMMEDIATE")                                                                    \
-    X(COMMIT, "COMMIT")                                                                            \
-    X(ROLLBACK, "ROLLBACK")                                                                        \
-    X(SAVEPOINT, "SAVEPOINT op")                                                                   \
-    X(RELEASE, "RELEASE op")                                                                       \
-    X(UNDO, "ROLLBACK TO op")                                                                      \
-    X(PLAYER_FIND, "SELECT room, x, y, epoch, gateway, client, node, life, owner_epoch "           \
-                   "FROM players WHERE player = ?1")                                               \
-    X(PLAYER_ADD, "INSERT INTO players (player, room, x, y, epoch, gateway, client) "              \
-                  "VALUES (?1, ?2, 0, 0, 0, '', 0)")                                               \
-    X(PLAYER_LOGIN, "UPDATE players SET epoch = ((epoch >> 32) + 1) << 32, gateway = ?2, "         \
-                    "client = ?3 WHERE player = ?1")                                               \
-    X(PLAYER_EPOCH, "UPDATE players SET epoch = ?2 WHERE player = ?1")                             \
-    X(PLAYER_FREE, "UPDATE players SET node = '', life = 0, owner_epoch = 0 WHERE player = ?1")    \
-    X(PLAYER_OWN, "UPDATE players SET room = ?2, node = ?3, life = ?4, owner_epoch = ?5 "          \
-                  "WHERE player = ?1")                                                             \
-    X(PLAYER_SAVE, "UPDATE players SET room = ?2, x = ?3, y = ?4 "                                 \
-                   "WHERE player = ?1 AND owner_epoch = ?5")                                       \
-    X(ITEM_COUNT, "SELECT count FROM items WHERE player = ?1 AND item = ?2")                       \
-    X(ITEM_ADD, "INSERT INTO items (player, item, count) VALUES (?1, ?2, ?3) "                     \
-                "ON CONFLICT (player, item) DO UPDATE SET count = count + excluded.count")         \
-    X(ITEM_TAKE, "UPDATE items SET count = count - ?3 WHERE player = ?1 AND item = ?2")            \
-    X(ITEM_DROP, "DELETE FROM items WHERE player = ?1 AND item = ?2 AND count = 0")                \
-    X(ITEM_LIST, "SELECT item, count FROM items WHERE player = ?1 ORDER BY item")                  \
-    X(KEY_FIND, "SELECT receiver, item, count, balance FROM request_keys "                         \
-                "WHERE player = ?1 AND key = ?2")                                                  \
-    X(KEY_ADD, "INSERT INTO request_keys (player, key, receiver, item, count, balance, at_ms) "    \
-               "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")
-
-typedef enum store_statement {
-#define STORE_STATEMENT_ROW(name, sql) STORE_##name,
-    STORE_STATEMENT_LIST(STORE_STATEMENT_ROW)
-#undef STORE_STATEMENT_ROW
-        STORE_STATEMENT_COUNT
-} store_statement;
-
-static const char *const statement_sql[STORE_STATEMENT_COUNT] = {
-#define STORE_STATEMENT_SQL(name, sql) sql,
-    STORE_STATEMENT_LIST(STORE_STATEMENT_SQL)
-#undef STORE_STATEMENT_SQL
-};
-
-static const char schema_sql[] =
-    "BEGIN;"
-    "CREATE TABLE players (player TEXT PRIMARY KEY, room TEXT NOT NULL, x REAL NOT NULL,"
-    " y REAL NOT NULL, epoch INTEGER NOT NULL, gateway TEXT NOT NULL, client INTEGER NOT NULL,"
-    " node TEXT NOT NULL DEFAULT '', life INTEGER NOT NULL DEFAULT 0,"
-    " owner_epoch INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
-    "CREATE TABLE items (player TEXT NOT NULL REFERENCES players, item TEXT NOT NULL,"
-    " count INTEGER NOT NULL CHECK (count >= 0), PRIMARY KEY (player, item)) WITHOUT ROWID;"
-    "CREATE TABLE request_keys (player TEXT NOT NULL, key TEXT NOT NULL, receiver TEXT NOT NULL,"
-    " item TEXT NOT NULL, count INTEGER NOT NULL, balance INTEGER NOT NULL,"
-    " at_ms INTEGER NOT NULL, PRIMARY KEY (player, key)) WITHOUT ROWID;"
-    "PRAGMA application_id = 1685418597;"
-    "PRAGMA user_version = 2;"
-    "COMMIT;";
-
-/* From version 1, which knew no owners. */
-static const char owners_sql[] =
-    "BEGIN;"
-    "ALTER TABLE players ADD COLUMN node TEXT NOT NULL DEFAULT '';"
-    "ALTER TABLE players ADD COLUMN life INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE players ADD COLUMN owner_epoch INTEGER NOT NULL DEFAULT 0;"
-    "PRAGMA user_version = 2;"
-    "COMMIT;";
-
-struct db_store {
-    sqlite3 *db;
-    sqlite3_stmt *statements[STORE_STATEMENT_COUNT];
-    char error[400];
-    bool is_broken;
-};
-
-static dure_err store_failed(db_store *store)
+dure_err store_failed(db_store *store)
 {
     int primary = sqlite3_extended_errcode(store->db) & 0xff;
     if (primary == SQLITE_FULL) {
@@ -107,27 +26,26 @@ static dure_err store_failed(db_store *store)
     return DURE_ERR_STORAGE;
 }
 
-static sqlite3_stmt *store_statement_of(db_store *store, store_statement which)
+sqlite3_stmt *store_statement_of(db_store *store, store_statement which)
 {
     sqlite3_stmt *statement = store->statements[which];
     (void)sqlite3_reset(statement); /* repeats the former step's error, which was handled then */
     return statement;
 }
 
-static void bind_str(sqlite3_stmt *statement, int at, dure_str value)
+void bind_str(sqlite3_stmt *statement, int at, dure_str value)
 {
     /* An empty view may have no pointer, which SQLite would store as NULL. */
     (void)sqlite3_bind_text(statement, at, value.data != NULL ? value.data : "", (int)value.len,
                             SQLITE_STATIC);
 }
 
-static void bind_u64(sqlite3_stmt *statement, int at, uint64_t value)
+void bind_u64(sqlite3_stmt *statement, int at, uint64_t value)
 {
     (void)sqlite3_bind_int64(statement, at, (sqlite3_int64)value);
 }
 
-/* Steps a statement that gives no row. */
-static dure_err store_run(db_store *store, sqlite3_stmt *statement)
+dure_err store_run(db_store *store, sqlite3_stmt *statement)
 {
     int code = sqlite3_step(statement);
     dure_err err = code == SQLITE_DONE ? DURE_OK : store_failed(store);
@@ -136,8 +54,7 @@ static dure_err store_run(db_store *store, sqlite3_stmt *statement)
     return err;
 }
 
-/* Steps a statement that gives one row or none. */
-static dure_err store_row(db_store *store, sqlite3_stmt *statement)
+dure_err store_row(db_store *store, sqlite3_stmt *statement)
 {
     int code = sqlite3_step(statement);
     if (code == SQLITE_ROW) {
@@ -148,37 +65,19 @@ static dure_err store_row(db_store *store, sqlite3_stmt *statement)
     return err;
 }
 
-static void column_text(sqlite3_stmt *statement, int column, char *out, size_t out_size)
+void column_text(sqlite3_stmt *statement, int column, char *out, size_t out_size)
 {
     const unsigned char *text = sqlite3_column_text(statement, column);
     (void)snprintf(out, out_size, "%s", text != NULL ? (const char *)text : "");
 }
 
-/* ---- opening ---- */
-
-static dure_err store_pragma_int(db_store *store, const char *sql, int *out_value)
-{
-    sqlite3_stmt *statement = NULL;
-    if (sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL) != SQLITE_OK) {
-        return store_failed(store);
-    }
-    int code = sqlite3_step(statement);
-    dure_err err = code == SQLITE_ROW ? DURE_OK : store_failed(store);
-    if (err == DURE_OK) {
-        *out_value = sqlite3_column_int(statement, 0);
-    }
-    (void)sqlite3_finalize(statement);
-    return err;
-}
-
-static dure_err store_exec(db_store *store, const char *sql)
+dure_err store_exec(db_store *store, const char *sql)
 {
     return sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK ? DURE_OK
                                                                        : store_failed(store);
 }
 
-DURE_PRINTF(2, 3)
-static dure_err store_refuse(db_store *store, const char *format, ...)
+dure_err store_refuse(db_store *store, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -187,195 +86,42 @@ static dure_err store_refuse(db_store *store, const char *format, ...)
     return DURE_ERR_STORAGE;
 }
 
-/* What SQLite said while the file was looked at, and what to do about it. */
-static dure_err store_refuse_as_told(db_store *store)
+dure_err store_fact(db_store *store, const char *name, uint64_t *out_value)
 {
-    char told[200];
-    int primary = sqlite3_extended_errcode(store->db) & 0xff;
-    (void)snprintf(told, sizeof told, "%s", sqlite3_errmsg(store->db));
-    if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB) {
-        return store_refuse(store, "it is damaged (%s): restore a copy, or move it away", told);
-    }
-    if (primary == SQLITE_BUSY || primary == SQLITE_LOCKED) {
-        return store_refuse(store, "another program has locked it (%s): end that program", told);
-    }
-    return store_failed(store);
-}
-
-static dure_err store_check_identity(db_store *store, uint32_t application, uint32_t version)
-{
-    if (application != STORE_APPLICATION_ID) {
-        return store_refuse(store,
-                            "it is a database of another program (application id %u): move it "
-                            "away, or choose another data folder",
-                            (unsigned)application);
-    }
-    if (version > STORE_VERSION) {
-        return store_refuse(store,
-                            "it was written by a newer version of dure (schema %u, this one knows "
-                            "%u): run that version",
-                            (unsigned)version, (unsigned)STORE_VERSION);
-    }
-    return DURE_OK;
-}
-
-static uint32_t header_u32(const unsigned char *at)
-{
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
-/*
- * Looks at the first bytes of the file without SQLite, which would make its -wal and -shm beside
- * it (https://www.sqlite.org/fileformat2.html#the_database_header).
- */
-static dure_err store_check_header(db_store *store, const char *path)
-{
-    unsigned char header[100];
-    FILE *file = fopen(path, "rb");
-    if (file == NULL) {
-        return DURE_OK; /* it is to be made, or SQLite says why not */
-    }
-    size_t len = fread(header, 1, sizeof header, file);
-    (void)fclose(file);
-    if (len == 0) {
-        return DURE_OK;
-    }
-    if (len < sizeof header || memcmp(header, "SQLite format 3", 16) != 0) {
-        return store_refuse(store, "it is not a database: move it away");
-    }
-    uint32_t application = header_u32(header + 68);
-    /* 0 while the tables stand in the -wal only, or where another program gave none. */
-    return application != 0 ? store_check_identity(store, application, header_u32(header + 60))
-                            : DURE_OK;
-}
-
-static dure_err store_quick_check(db_store *store)
-{
-    sqlite3_stmt *statement = NULL;
-    if (sqlite3_prepare_v2(store->db, "PRAGMA quick_check(1)", -1, &statement, NULL) != SQLITE_OK ||
-        sqlite3_step(statement) != SQLITE_ROW) {
-        (void)sqlite3_finalize(statement);
-        return store_refuse_as_told(store);
-    }
-    char found[200];
-    column_text(statement, 0, found, sizeof found);
-    (void)sqlite3_finalize(statement);
-    return strcmp(found, "ok") == 0
-               ? DURE_OK
-               : store_refuse(store, "it is damaged (%s): restore a copy, or move it away", found);
-}
-
-/* Takes the write lock and gives it back; nothing is written. */
-static dure_err store_check_lock(db_store *store)
-{
-    if (sqlite3_exec(store->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK) {
-        return store_refuse_as_told(store);
-    }
-    return store_exec(store, "ROLLBACK");
-}
-
-/* Reads only, so that a file that is refused stays as it was. */
-static dure_err store_look(db_store *store, int *out_version, int *out_tables)
-{
-    int application = 0;
-    if (store_pragma_int(store, "PRAGMA user_version", out_version) != DURE_OK ||
-        store_pragma_int(store, "PRAGMA application_id", &application) != DURE_OK ||
-        store_pragma_int(store, "SELECT count(*) FROM sqlite_master", out_tables) != DURE_OK) {
-        return store_refuse_as_told(store);
-    }
-    dure_err err = DURE_OK;
-    if (*out_tables > 0) {
-        err = store_check_identity(store, (uint32_t)application, (uint32_t)*out_version);
-    }
+    sqlite3_stmt *find = store_statement_of(store, STORE_FACT_FIND);
+    bind_str(find, 1, dure_str_of(name));
+    dure_err err = store_row(store, find);
+    *out_value = 0;
     if (err == DURE_OK) {
-        err = store_check_lock(store);
+        *out_value = (uint64_t)sqlite3_column_int64(find, 0);
+        (void)sqlite3_reset(find);
     }
-    return err == DURE_OK && *out_tables > 0 ? store_quick_check(store) : err;
+    return err == DURE_ERR_NOT_FOUND ? DURE_OK : err;
 }
 
-static dure_err store_migrate(db_store *store)
+dure_err store_set_fact(db_store *store, const char *name, uint64_t value)
 {
-    int version = 0;
-    int tables = 0;
-    dure_err err = store_look(store, &version, &tables);
-    if (err != DURE_OK) {
-        return err;
+    sqlite3_stmt *set = store_statement_of(store, STORE_FACT_SET);
+    bind_str(set, 1, dure_str_of(name));
+    bind_u64(set, 2, value);
+    return store_run(store, set);
+}
+
+dure_err db_store_lease(db_store *store, uint32_t lease_ms, uint32_t *out_longest_ms)
+{
+    uint64_t longest = 0;
+    dure_err err = store_fact(store, STORE_FACT_LEASE, &longest);
+    if (err == DURE_OK && longest < lease_ms) {
+        longest = lease_ms;
+        err = store_set_fact(store, STORE_FACT_LEASE, lease_ms);
     }
-    /* From here on the file is ours. */
-    (void)sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
-    err = store_exec(store, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                            "PRAGMA foreign_keys = ON;");
-    if (err == DURE_OK && tables == 0) {
-        err = store_exec(store, schema_sql);
-    } else if (err == DURE_OK && version < 2) {
-        err = store_exec(store, owners_sql);
-    }
+    *out_longest_ms = longest < UINT32_MAX ? (uint32_t)longest : UINT32_MAX;
     return err;
 }
 
-/* What a crash left behind beside the file is not to be moved into one that is refused. */
-static void store_keep_wal(db_store *store, const char *path)
+dure_err db_store_forget_lease(db_store *store, uint32_t lease_ms)
 {
-    char wal[4200];
-    (void)snprintf(wal, sizeof wal, "%s-wal", path);
-    if (dure_file_exists(wal)) {
-        (void)sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    }
-}
-
-static dure_err store_prepare(db_store *store)
-{
-    for (size_t i = 0; i < STORE_STATEMENT_COUNT; i++) {
-        if (sqlite3_prepare_v3(store->db, statement_sql[i], -1, SQLITE_PREPARE_PERSISTENT,
-                               &store->statements[i], NULL) != SQLITE_OK) {
-            return store_failed(store);
-        }
-    }
-    return DURE_OK;
-}
-
-dure_err db_store_open(const char *path, db_store **out_store, char *why, size_t why_size)
-{
-    db_store *store = dure_mem_alloc(sizeof *store);
-    if (store == NULL) {
-        (void)snprintf(why, why_size, "%s: out of memory", path);
-        return DURE_ERR_NO_MEMORY;
-    }
-    dure_err err = store_check_header(store, path);
-    if (err != DURE_OK) {
-        goto out;
-    }
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-    if (sqlite3_open_v2(path, &store->db, flags, NULL) != SQLITE_OK) {
-        err = store_failed(store);
-        goto out;
-    }
-    store_keep_wal(store, path);
-    (void)sqlite3_busy_timeout(store->db, 1000);
-    err = store_migrate(store);
-    if (err == DURE_OK) {
-        err = store_prepare(store);
-    }
-out:
-    if (err != DURE_OK) {
-        (void)snprintf(why, why_size, "%s: %s", path, store->error);
-        db_store_close(store);
-        return err;
-    }
-    *out_store = store;
-    return DURE_OK;
-}
-
-void db_store_close(db_store *store)
-{
-    if (store == NULL) {
-        return;
-    }
-    for (size_t i = 0; i < STORE_STATEMENT_COUNT; i++) {
-        (void)sqlite3_finalize(store->statements[i]);
-    }
-    (void)sqlite3_close(store->db);
-    dure_mem_free(store);
+    return store_set_fact(store, STORE_FACT_LEASE, lease_ms);
 }
 
 const char *db_store_error(const db_store *store)
@@ -516,7 +262,9 @@ dure_err db_store_login(db_store *store, dure_str player, const db_session *sess
     if (err == DURE_ERR_NOT_FOUND) {
         memset(out_old, 0, sizeof *out_old);
         *out_created = true;
-        err = store_add_player(store, player);
+        /* Whoever is in the file keeps a name that this version would not give any more. */
+        err =
+            dure_plain_check(player, NULL) ? store_add_player(store, player) : DURE_ERR_BAD_REQUEST;
     }
     if (err != DURE_OK) {
         return err;
@@ -579,6 +327,9 @@ dure_err db_store_enter(db_store *store, dure_str player, dure_str room, const d
     if (owner->epoch < out_place->epoch) {
         return DURE_ERR_FENCED;
     }
+    if (!dure_str_equal(room, dure_str_of(out_place->room)) && !dure_plain_check(room, NULL)) {
+        return DURE_ERR_BAD_REQUEST;
+    }
     err = store_set_epoch(store, player, owner->epoch);
     if (err != DURE_OK || !(is_free(out_owner, released) || is_same_owner(out_owner, owner))) {
         return err;
@@ -617,6 +368,15 @@ dure_err db_store_save(db_store *store, dure_str player, const db_position *posi
 
 /* ---- items ---- */
 
+/* SQLite makes a REAL of a sum past 2^63, and adds to it without a word. Such a row is not used. */
+static dure_err check_count(db_store *store, sqlite3_stmt *statement, int column)
+{
+    return sqlite3_column_type(statement, column) == SQLITE_INTEGER
+               ? DURE_OK
+               : store_refuse(store, "the count of an item is no whole number of 63 bits "
+                                     "(\"dure db check\" tells which)");
+}
+
 static dure_err store_item_count(db_store *store, dure_str player, dure_str item,
                                  uint64_t *out_count)
 {
@@ -626,53 +386,11 @@ static dure_err store_item_count(db_store *store, dure_str player, dure_str item
     dure_err err = store_row(store, count);
     *out_count = 0;
     if (err == DURE_OK) {
+        err = check_count(store, count, 0);
         *out_count = (uint64_t)sqlite3_column_int64(count, 0);
         (void)sqlite3_reset(count);
     }
     return err == DURE_ERR_NOT_FOUND ? DURE_OK : err;
-}
-
-static bool column_is(sqlite3_stmt *statement, int column, dure_str value)
-{
-    const unsigned char *text = sqlite3_column_text(statement, column);
-    dure_str stored = {(const char *)text, (size_t)sqlite3_column_bytes(statement, column)};
-    return dure_str_equal(stored, value);
-}
-
-/* OK: it was done before, out_balance is its answer. NOT_FOUND: it is new. */
-static dure_err store_find_key(db_store *store, const db_gift *gift, uint64_t *out_balance)
-{
-    if (gift->key.len == 0) {
-        return DURE_ERR_NOT_FOUND;
-    }
-    sqlite3_stmt *find = store_statement_of(store, STORE_KEY_FIND);
-    bind_str(find, 1, gift->from);
-    bind_str(find, 2, gift->key);
-    dure_err err = store_row(store, find);
-    if (err != DURE_OK) {
-        return err;
-    }
-    bool is_same = column_is(find, 0, gift->to) && column_is(find, 1, gift->item) &&
-                   (uint64_t)sqlite3_column_int64(find, 2) == gift->count;
-    *out_balance = (uint64_t)sqlite3_column_int64(find, 3);
-    (void)sqlite3_reset(find);
-    return is_same ? DURE_OK : DURE_ERR_MISMATCH;
-}
-
-static dure_err store_add_key(db_store *store, const db_gift *gift, uint64_t balance)
-{
-    if (gift->key.len == 0) {
-        return DURE_OK;
-    }
-    sqlite3_stmt *add = store_statement_of(store, STORE_KEY_ADD);
-    bind_str(add, 1, gift->from);
-    bind_str(add, 2, gift->key);
-    bind_str(add, 3, gift->to);
-    bind_str(add, 4, gift->item);
-    bind_u64(add, 5, gift->count);
-    bind_u64(add, 6, balance);
-    bind_u64(add, 7, gift->now_ms);
-    return store_run(store, add);
 }
 
 static dure_err store_take_items(db_store *store, const db_gift *gift)
@@ -691,28 +409,44 @@ static dure_err store_take_items(db_store *store, const db_gift *gift)
     return store_run(store, drop);
 }
 
-dure_err db_store_give(db_store *store, const db_gift *gift, uint64_t *out_balance)
+/* Whether the gift can be made, and what the giver has. */
+static dure_err store_check_gift(db_store *store, const db_gift *gift, uint64_t *out_has)
 {
-    dure_err err = store_find_key(store, gift, out_balance);
-    if (err != DURE_ERR_NOT_FOUND) {
-        return err;
-    }
-    err = gift->epoch != 0 ? store_check_owner(store, gift->from, gift->epoch)
-                           : store_find_player(store, gift->from, NULL, NULL, NULL);
+    uint64_t receiver_has = 0;
+    dure_err err = gift->epoch != 0 ? store_check_owner(store, gift->from, gift->epoch)
+                                    : store_find_player(store, gift->from, NULL, NULL, NULL);
     if (err == DURE_OK) {
         err = store_find_player(store, gift->to, NULL, NULL, NULL);
     }
-    uint64_t has = 0;
     if (err == DURE_OK) {
-        err = store_item_count(store, gift->from, gift->item, &has);
+        err = store_item_count(store, gift->from, gift->item, out_has);
+    }
+    if (err == DURE_OK) {
+        err = store_item_count(store, gift->to, gift->item, &receiver_has);
     }
     if (err != DURE_OK) {
         return err;
     }
-    if (has < gift->count) {
+    if (*out_has == 0 && !dure_plain_check(gift->item, NULL)) {
+        return DURE_ERR_BAD_REQUEST; /* what somebody has can be given away, whatever its name */
+    }
+    if (*out_has < gift->count) {
         return DURE_ERR_NOT_ENOUGH;
     }
-    err = store_take_items(store, gift);
+    return receiver_has > (uint64_t)INT64_MAX - gift->count ? DURE_ERR_NO_ROOM : DURE_OK;
+}
+
+dure_err db_store_give(db_store *store, const db_gift *gift, uint64_t *out_balance)
+{
+    uint64_t has = 0;
+    dure_err err = store_find_key(store, gift, out_balance);
+    if (err != DURE_ERR_NOT_FOUND) {
+        return err;
+    }
+    err = store_check_gift(store, gift, &has);
+    if (err == DURE_OK) {
+        err = store_take_items(store, gift);
+    }
     if (err == DURE_OK) {
         err = store_add_items(store, gift->to, gift->item, gift->count);
     }
@@ -732,6 +466,10 @@ static dure_err store_pack_items(db_store *store, sqlite3_stmt *list, dure_buf *
     uint32_t count = 0;
     int code;
     while ((code = sqlite3_step(list)) == SQLITE_ROW && count < STORE_ITEMS_MAX) {
+        dure_err err = check_count(store, list, 1);
+        if (err != DURE_OK) {
+            return err;
+        }
         dure_str item = {(const char *)sqlite3_column_text(list, 0),
                          (size_t)sqlite3_column_bytes(list, 0)};
         dure_packer_str(&packer, item);
@@ -742,7 +480,7 @@ static dure_err store_pack_items(db_store *store, sqlite3_stmt *list, dure_buf *
         return store_failed(store);
     }
     *out_count = count;
-    return packer.status;
+    return code == SQLITE_ROW || packer.status == DURE_ERR_FULL ? DURE_ERR_NO_ROOM : packer.status;
 }
 
 dure_err db_store_inventory(db_store *store, dure_str player, dure_buf *out)
@@ -762,7 +500,7 @@ dure_err db_store_inventory(db_store *store, dure_str player, dure_buf *out)
         dure_packer packer = dure_packer_of(out);
         dure_packer_map(&packer, count);
         dure_packer_raw(&packer, (dure_slice){pairs.data, pairs.len});
-        err = packer.status;
+        err = packer.status == DURE_ERR_FULL ? DURE_ERR_NO_ROOM : packer.status;
     }
     dure_buf_fini(&pairs);
     return err;

@@ -59,6 +59,14 @@ DURE_CHECKED dure_err db_store_open(const char *path, db_store **out_store, char
 /* NULL is fine. */
 void db_store_close(db_store *store);
 
+/*
+ * A lease of lease_ms is about to be granted: the longest that may still last of those that were
+ * granted before, this one counted. Fails: STORAGE.
+ */
+DURE_CHECKED dure_err db_store_lease(db_store *store, uint32_t lease_ms, uint32_t *out_longest_ms);
+/* All longer ones are over. Fails: STORAGE. */
+DURE_CHECKED dure_err db_store_forget_lease(db_store *store, uint32_t lease_ms);
+
 /* One transaction at a time; each operation in it stands in a savepoint of its own. */
 DURE_CHECKED dure_err db_store_begin(db_store *store);
 /* Fails: STORAGE: nothing of the transaction is promised; it was rolled back where that was
@@ -83,7 +91,8 @@ bool db_store_is_broken(const db_store *store);
 /*
  * A player logs in at a gateway: makes an unknown one with 100 gold in "lobby", begins its next
  * session, and tells where its former one was. *out_owner is who still owns the player: with a node
- * in it, that one has to let go first, and db_store_login_again is due then. Fails: STORAGE.
+ * in it, that one has to let go first, and db_store_login_again is due then. Fails: BAD_REQUEST (an
+ * unknown player whose name is not plain), STORAGE.
  */
 DURE_CHECKED dure_err db_store_login(db_store *store, dure_str player, const db_session *session,
                                      db_place *out_place, db_session *out_old, db_owner *out_owner,
@@ -101,7 +110,7 @@ DURE_CHECKED dure_err db_store_login_again(db_store *store, dure_str player, uin
  * Makes `owner` the owner, sets the room and tells the place. Where another one owns the player and
  * is not `released` (NULL: nobody) nothing but the epoch changes, and *out_owner is who has to let
  * go first. Fails: NOT_FOUND, TAKEN_OVER (the epoch is of another session), FENCED (a later epoch
- * of this session is known), STORAGE.
+ * of this session is known), BAD_REQUEST (a room that is not plain and not the player's), STORAGE.
  */
 DURE_CHECKED dure_err db_store_enter(db_store *store, dure_str player, dure_str room,
                                      const db_owner *owner, const db_owner *released,
@@ -127,18 +136,37 @@ typedef struct db_gift {
     uint64_t count;
     dure_str key; /* empty: none */
     uint64_t now_ms;
-    uint64_t epoch; /* of the giver's owner; 0: nobody claims to be it */
+    uint64_t epoch;     /* of the giver's owner; 0: nobody claims to be it */
+    uint32_t keys_days; /* so long keys are kept, and begin with their day; 0: for ever */
 } db_gift;
 
 /*
  * Moves items between players. With a key the effect and its answer are stored together, and the
- * same gift again gets that answer. Fails: NOT_FOUND (giver or receiver), NOT_ENOUGH, MISMATCH,
- * FENCED, STORAGE.
+ * same gift again gets that answer. Fails: NOT_FOUND (giver or receiver), NOT_ENOUGH, NO_ROOM (the
+ * receiver's would pass 2^63 - 1), BAD_REQUEST (an item that is not plain, of which the giver has
+ * none), MISMATCH, INVALID (a key without its day where it needs one, or of a day to come), TOO_OLD
+ * (a key), FENCED, STORAGE.
  */
 DURE_CHECKED dure_err db_store_give(db_store *store, const db_gift *gift, uint64_t *out_balance);
 
-/* Appends {item: count} as MessagePack, in the order of the names. Fails: NOT_FOUND, STORAGE,
- * NO_MEMORY. */
+/* The day that a key begins with, as days since 1970; false where it begins with none. */
+bool db_key_day(dure_str key, uint64_t *out_day);
+
+/* Where deleting stands; zeroed: at the front. */
+typedef struct db_key_place {
+    char player[DB_NAME_BYTES_MAX + 1];
+    char key[DB_NAME_BYTES_MAX + 1];
+} db_key_place;
+
+/*
+ * Looks at the next `rows` keys of gifts and deletes those from before before_ms; behind the end it
+ * begins at the front again. Fails: STORAGE.
+ */
+DURE_CHECKED dure_err db_store_delete_keys(db_store *store, uint64_t before_ms, uint32_t rows,
+                                           db_key_place *inout_place, uint32_t *out_deleted);
+
+/* Appends {item: count} as MessagePack, in the order of the names. Fails: NOT_FOUND, NO_ROOM
+ * (more than out takes, or 65,536 items), STORAGE, NO_MEMORY. */
 DURE_CHECKED dure_err db_store_inventory(db_store *store, dure_str player, dure_buf *out);
 
 #endif

@@ -142,7 +142,7 @@ static dure_err give(store_fixture *f, const char *to, const char *item, uint64_
                      const char *key, uint64_t *out_balance)
 {
     give_case c = {.gift = {dure_str_of("ada"), dure_str_of(to), dure_str_of(item), count,
-                            dure_str_of(key), 0, 0}};
+                            dure_str_of(key), 0, 0, 0}};
     dure_err err = in_transaction(f, do_give, &c);
     *out_balance = c.balance;
     return err;
@@ -337,17 +337,247 @@ static void a_file_of_version_1_learns_of_owners(void)
     fixture_open(&f);
     db_store_close(f.store);
     f.store = NULL;
-    run_sql(f.path, "DROP TABLE players; CREATE TABLE players (player TEXT PRIMARY KEY,"
-                    " room TEXT NOT NULL, x REAL NOT NULL, y REAL NOT NULL,"
-                    " epoch INTEGER NOT NULL, gateway TEXT NOT NULL, client INTEGER NOT NULL)"
-                    " WITHOUT ROWID; INSERT INTO players VALUES ('ada', 'arena', 1, 2, 7, 'g', 3);"
-                    "PRAGMA user_version = 1;");
+    run_sql(f.path,
+            "DROP TABLE facts; DROP TABLE players; CREATE TABLE players (player TEXT PRIMARY KEY,"
+            " room TEXT NOT NULL, x REAL NOT NULL, y REAL NOT NULL,"
+            " epoch INTEGER NOT NULL, gateway TEXT NOT NULL, client INTEGER NOT NULL)"
+            " WITHOUT ROWID; INSERT INTO players VALUES ('ada', 'arena', 1, 2, 7, 'g', 3);"
+            "PRAGMA user_version = 1;");
     fixture_reopen(&f);
     login_case c = {.player = "ada", .client = 1};
     DURE_CHECK_OK(in_transaction(&f, do_login, &c));
     DURE_CHECK_STR(c.place.room, "arena");
     DURE_CHECK(c.place.epoch > 7);
     DURE_CHECK_OK(enter(&f, "game-1", c.place.epoch + 1, &owner));
+    fixture_close(&f);
+}
+
+/* What an earlier version or an operator put there. */
+static void run_sql_on(store_fixture *f, const char *sql)
+{
+    db_store_close(f->store);
+    f->store = NULL;
+    run_sql(f->path, sql);
+    fixture_reopen(f);
+}
+
+#define ODD "a\xe2\x80\x8d" /* holds U+200D */
+
+static void a_new_name_is_plain_and_a_known_one_is_taken_as_it_is(void)
+{
+    store_fixture f;
+    login_case odd = {.player = ODD, .client = 1};
+    fixture_open(&f);
+    DURE_CHECK_ERR(in_transaction(&f, do_login, &odd), DURE_ERR_BAD_REQUEST);
+    login_case empty = {.player = "\xcc\x81", .client = 1};
+    DURE_CHECK_ERR(in_transaction(&f, do_login, &empty), DURE_ERR_BAD_REQUEST);
+    run_sql_on(&f, "INSERT INTO players (player, room, x, y, epoch, gateway, client) "
+                   "VALUES ('" ODD "', 'lobby', 0, 0, 0, '', 0)");
+    DURE_CHECK_OK(in_transaction(&f, do_login, &odd));
+    DURE_CHECK(!odd.created);
+    fixture_close(&f);
+}
+
+static void a_room_is_plain_or_the_one_that_the_player_was_in(void)
+{
+    store_fixture f;
+    fixture_open(&f);
+    uint64_t epoch = login(&f, "ada");
+    enter_case c = {.room = ODD, .self = owner_of("game-1", 1, epoch + 1)};
+    DURE_CHECK_ERR(in_transaction(&f, do_enter, &c), DURE_ERR_BAD_REQUEST);
+    run_sql_on(&f, "UPDATE players SET room = '" ODD "'");
+    DURE_CHECK_OK(in_transaction(&f, do_enter, &c));
+    DURE_CHECK_STR(c.place.room, ODD);
+    fixture_close(&f);
+}
+
+static void an_item_is_plain_or_one_that_the_giver_has(void)
+{
+    store_fixture f;
+    uint64_t balance = 0;
+    fixture_open(&f);
+    login(&f, "ada");
+    login(&f, "bob");
+    DURE_CHECK_ERR(give(&f, "bob", ODD, 1, "", &balance), DURE_ERR_BAD_REQUEST);
+    run_sql_on(&f, "INSERT INTO items VALUES ('ada', '" ODD "', 2)");
+    DURE_CHECK_OK(give(&f, "bob", ODD, 1, "", &balance));
+    DURE_CHECK_ERR(give(&f, "bob", ODD, 2, "", &balance), DURE_ERR_NOT_ENOUGH);
+    fixture_close(&f);
+}
+
+/* SQLite makes a REAL of a sum past 2^63 - 1, which loses the small digits: money is made. */
+static void nobody_has_more_than_a_number_holds(void)
+{
+    store_fixture f;
+    uint64_t balance = 0;
+    dure_buf items;
+    fixture_open(&f);
+    login(&f, "ada");
+    login(&f, "bob");
+    run_sql_on(&f, "UPDATE items SET count = 9223372036854775806 WHERE player = 'bob'");
+    DURE_CHECK_OK(give(&f, "bob", "gold", 1, "", &balance));
+    DURE_CHECK_ERR(give(&f, "bob", "gold", 1, "k", &balance), DURE_ERR_NO_ROOM);
+    dure_buf_init(&items, 4096);
+    DURE_CHECK_OK(db_store_inventory(f.store, dure_str_of("bob"), &items));
+    DURE_CHECK_BYTES(items.data, items.len, "\x81\xa4gold\xcf\x7f\xff\xff\xff\xff\xff\xff\xff",
+                     (size_t)15);
+    dure_buf_fini(&items);
+    fixture_close(&f);
+}
+
+static void a_count_that_is_no_whole_number_is_not_used(void)
+{
+    store_fixture f;
+    uint64_t balance = 0;
+    dure_buf items;
+    fixture_open(&f);
+    login(&f, "ada");
+    login(&f, "bob");
+    run_sql_on(&f, "UPDATE items SET count = 9.3e18 WHERE player = 'bob'");
+    DURE_CHECK_ERR(give(&f, "bob", "gold", 1, "", &balance), DURE_ERR_STORAGE);
+    DURE_CHECK(strstr(db_store_error(f.store), "dure db check") != NULL);
+    dure_buf_init(&items, 4096);
+    DURE_CHECK_ERR(db_store_inventory(f.store, dure_str_of("bob"), &items), DURE_ERR_STORAGE);
+    dure_buf_fini(&items);
+    run_sql_on(&f, "UPDATE items SET count = 9.3e18 WHERE player = 'ada';"
+                   "UPDATE items SET count = 5 WHERE player = 'bob'");
+    DURE_CHECK_ERR(give(&f, "bob", "gold", 1, "", &balance), DURE_ERR_STORAGE);
+    fixture_close(&f);
+}
+
+static void an_inventory_that_does_not_fit_says_so(void)
+{
+    store_fixture f;
+    dure_buf items;
+    fixture_open(&f);
+    login(&f, "ada");
+    run_sql_on(&f, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 65536)"
+                   "INSERT INTO items SELECT 'ada', 'item-' || i, 1 FROM n");
+    dure_buf_init(&items, 512u * 1024u);
+    DURE_CHECK_ERR(db_store_inventory(f.store, dure_str_of("ada"), &items), DURE_ERR_NO_ROOM);
+    dure_buf_fini(&items);
+    /* One more than 65,536 are not cut off in silence. */
+    dure_buf_init(&items, 16u * 1024u * 1024u);
+    DURE_CHECK_ERR(db_store_inventory(f.store, dure_str_of("ada"), &items), DURE_ERR_NO_ROOM);
+    dure_buf_fini(&items);
+    fixture_close(&f);
+}
+
+static void the_longest_lease_is_kept(void)
+{
+    store_fixture f;
+    uint32_t longest = 0;
+    fixture_open(&f);
+    DURE_CHECK_OK(db_store_lease(f.store, 3000, &longest));
+    DURE_CHECK_EQ(longest, 3000);
+    DURE_CHECK_OK(db_store_lease(f.store, 10000, &longest));
+    fixture_reopen(&f);
+    DURE_CHECK_OK(db_store_lease(f.store, 3000, &longest));
+    DURE_CHECK_EQ(longest, 10000);
+    DURE_CHECK_OK(db_store_forget_lease(f.store, 3000));
+    fixture_reopen(&f);
+    DURE_CHECK_OK(db_store_lease(f.store, 2000, &longest));
+    DURE_CHECK_EQ(longest, 3000);
+    fixture_close(&f);
+}
+
+#define DAY UINT64_C(86400000)
+/* Noon of 2026-11-28. */
+#define NOON (UINT64_C(20785) * DAY + DAY / 2)
+
+static dure_err give_on(store_fixture *f, const char *key, uint64_t now_ms, uint32_t days)
+{
+    give_case c = {.gift = {.from = dure_str_of("ada"),
+                            .to = dure_str_of("bob"),
+                            .item = dure_str_of("gold"),
+                            .count = 1,
+                            .key = dure_str_of(key),
+                            .now_ms = now_ms,
+                            .keys_days = days}};
+    return in_transaction(f, do_give, &c);
+}
+
+static void a_key_begins_with_its_day(void)
+{
+    static const struct {
+        const char *key;
+        uint64_t day; /* 0: none */
+    } rows[] = {
+        {"19700101", 0},         {"19700102-x", 1},         {"20261128-1", 20785},
+        {"20000229", 11016},     {"20010229", UINT64_MAX},  {"20261301", UINT64_MAX},
+        {"2026112", UINT64_MAX}, {"x20261128", UINT64_MAX}, {"20261100", UINT64_MAX},
+        {"99991231", 2932896},
+    };
+    for (size_t i = 0; i < DURE_COUNT_OF(rows); i++) {
+        uint64_t day = 77;
+        bool has_day = db_key_day(dure_str_of(rows[i].key), &day);
+        DURE_CHECK_EQ(has_day, rows[i].day != UINT64_MAX);
+        DURE_CHECK_EQ(has_day ? day : UINT64_MAX, rows[i].day);
+    }
+}
+
+static void a_key_of_a_day_that_may_be_gone_is_too_old(void)
+{
+    store_fixture f;
+    fixture_open(&f);
+    login(&f, "ada");
+    login(&f, "bob");
+    DURE_CHECK_OK(give_on(&f, "any key at all", NOON, 0));
+    /* Keys of before the setting are known still; new ones have a day. */
+    DURE_CHECK_OK(give_on(&f, "any key at all", NOON, 7));
+    DURE_CHECK_ERR(give_on(&f, "another", NOON, 7), DURE_ERR_INVALID);
+    DURE_CHECK_OK(give_on(&f, "20261128-a", NOON, 7));
+    DURE_CHECK_OK(give_on(&f, "20261129-b", NOON, 7)); /* a clock that is ahead */
+    DURE_CHECK_ERR(give_on(&f, "20261130-c", NOON, 7), DURE_ERR_INVALID);
+    DURE_CHECK_OK(give_on(&f, "20261121-d", NOON, 7));
+    DURE_CHECK_ERR(give_on(&f, "20261120-e", NOON, 7), DURE_ERR_TOO_OLD);
+    DURE_CHECK_OK(give_on(&f, "20261121-d", NOON + 30 * DAY, 7)); /* its row is there */
+    fixture_close(&f);
+}
+
+static void delete_pass(store_fixture *f, uint64_t before_ms, uint32_t expected)
+{
+    db_key_place place;
+    uint32_t deleted = 0;
+    uint32_t sum = 0;
+    uint32_t bites = 0;
+    memset(&place, 0, sizeof place);
+    do {
+        DURE_REQUIRE_OK(db_store_begin(f->store));
+        DURE_CHECK_OK(db_store_delete_keys(f->store, before_ms, 3, &place, &deleted));
+        DURE_REQUIRE_OK(db_store_commit(f->store));
+        DURE_CHECK(deleted <= 3);
+        sum += deleted;
+    } while (place.player[0] != '\0' && ++bites < 100);
+    DURE_CHECK_EQ(sum, expected);
+    DURE_CHECK(bites < 100);
+}
+
+/* A gift is not made twice because its key was deleted, whatever the setting is later. */
+static void a_deleted_key_is_never_new_again(void)
+{
+    store_fixture f;
+    char key[32];
+    fixture_open(&f);
+    login(&f, "ada");
+    login(&f, "bob");
+    for (unsigned i = 0; i < 10; i++) {
+        (void)snprintf(key, sizeof key, "20261128-%u", i);
+        DURE_CHECK_OK(give_on(&f, key, NOON + (i % 2) * 10 * DAY, 20));
+    }
+    DURE_CHECK_OK(give_on(&f, "20261129-ahead", NOON, 20));
+    delete_pass(&f, NOON, 0);
+    DURE_CHECK_OK(give_on(&f, "no day", NOON, 0)); /* nothing is deleted yet */
+    delete_pass(&f, NOON + DAY, 7);
+    fixture_reopen(&f);
+    static const uint32_t settings[] = {0, 1, 20, 36500};
+    for (size_t i = 0; i < DURE_COUNT_OF(settings); i++) {
+        uint32_t days = settings[i];
+        DURE_CHECK_ERR(give_on(&f, "20261128-0", NOON + 2 * DAY, days), DURE_ERR_TOO_OLD);
+        DURE_CHECK_ERR(give_on(&f, "20261129-ahead", NOON + 2 * DAY, days), DURE_ERR_TOO_OLD);
+        DURE_CHECK_ERR(give_on(&f, "no day", NOON + 2 * DAY, days), DURE_ERR_INVALID);
+        DURE_CHECK_OK(give_on(&f, "20261128-1", NOON + 2 * DAY, days)); /* its row was younger */
+    }
     fixture_close(&f);
 }
 
@@ -374,4 +604,13 @@ DURE_SUITE(nodes_store, DURE_TEST(a_new_player_has_gold_and_stands_in_the_lobby)
            DURE_TEST(an_owner_is_replaced_only_when_it_has_let_go),
            DURE_TEST(a_login_ends_the_session_before),
            DURE_TEST(a_file_of_version_1_learns_of_owners),
+           DURE_TEST(a_new_name_is_plain_and_a_known_one_is_taken_as_it_is),
+           DURE_TEST(a_room_is_plain_or_the_one_that_the_player_was_in),
+           DURE_TEST(an_item_is_plain_or_one_that_the_giver_has),
+           DURE_TEST(nobody_has_more_than_a_number_holds),
+           DURE_TEST(a_count_that_is_no_whole_number_is_not_used),
+           DURE_TEST(an_inventory_that_does_not_fit_says_so), DURE_TEST(the_longest_lease_is_kept),
+           DURE_TEST(a_key_begins_with_its_day),
+           DURE_TEST(a_key_of_a_day_that_may_be_gone_is_too_old),
+           DURE_TEST(a_deleted_key_is_never_new_again),
            DURE_TEST(a_file_that_is_not_ours_is_left_as_it_was));
