@@ -50,13 +50,11 @@ class Nodes(cluster.Cluster):
         super().start_all(order)
 
     def start(self, node):
-        """Each node finds those that it dials behind the fault proxies of its links."""
-        own = self.environment
+        """Each node finds those that it dials behind the fault proxies of its links. Two may start at once, each on a
+        thread of its own: what one is given must not pass through what they share, or a node dials past its proxies."""
         sets = ["nodes[%d].link_port=%d" % (NODES.index(link[1]), proxy.port) for link, proxy in self.proxies.items()
                 if link[0] == node]
-        self.environment = dict(own, DURE_SET=";".join(sets))
-        super().start(node)
-        self.environment = own
+        super().start(node, dict(self.environment, DURE_SET=";".join(sets)))
 
     def connections(self):
         """How many connections each link has at this moment: [[dialer, listener, connections]]."""
@@ -64,7 +62,7 @@ class Nodes(cluster.Cluster):
 
     def dead(self):
         """Nodes that have ended without being told to: (node, exit code)."""
-        return [(node, process.returncode) for node, process in self.processes.items()
+        return [(node, process.returncode) for node, process in list(self.processes.items())  # other threads change it
                 if process.poll() is not None]
 
     def status(self):

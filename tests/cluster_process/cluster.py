@@ -50,11 +50,12 @@ class Cluster:
         self.environment = dict(os.environ, DURE_SET=";".join(sets))
         self.config = os.path.join(ROOT, "config", "demo.json")
 
-    def start(self, node):
+    def start(self, node, environment=None):
+        """Starts a node, with another environment than the cluster's where one is given."""
         command = self.launcher + command_of(os.path.join(self.elsewhere.get(node, self.bin), NODES[node]))
         command += ["--config", self.config, "--node", node]
         self.processes[node] = subprocess.Popen(
-            command, env=self.environment, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+            command, env=environment or self.environment, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
 
     def start_all(self, order=("gateway-1", "game-1", "game-2", "db-1")):
         for node in order:
