@@ -6,6 +6,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -237,14 +238,17 @@ static dure_err start(proxy_program *p, dure_fault_proxy_config *config)
     return err;
 }
 
-/* Ended from outside, its reader waits for a line, and what it uses stays. */
+/* Ended from outside, its reader waits for a line and holds the lock of stdin, which exit() wants
+ * with some C libraries (glibc 2.41): then the process ends past it, and what the reader uses
+ * stays. */
 static void program_forget(proxy_program *p)
 {
     dure_mutex_lock(p->mutex);
     bool is_reader_over = p->is_end_of_input;
     dure_mutex_unlock(p->mutex);
     if (!is_reader_over) {
-        return;
+        (void)fflush(stdout);
+        _Exit(DURE_EXIT_OK);
     }
     dure_thread_join(p->reader);
     dure_cond_destroy(p->cond);
