@@ -131,6 +131,20 @@ def a_node_that_cannot_start_is_given_up(cluster):
     assert lines(cluster, "db-1", "-- ended with exit code 0") == 1
 
 
+def a_node_that_keeps_crashing_is_started_later_each_time(cluster):
+    program = os.path.join(cluster.data, "crashes")
+    with open(program, "w") as file:
+        file.write("#!/bin/sh\nexit 9\n")
+    os.chmod(program, 0o700)
+    process = start(cluster, "up", cluster.config, "--set", "roles.db.program=" + program)
+    until_true("three crashes", lambda: lines(cluster, "db-1", "will be started again") >= 3, 20)
+    pauses = [int(line.rsplit(":", 1)[1]) for line in cluster.log_text().splitlines()
+              if line.startswith("db-1 ") and "will be started again in milliseconds:" in line]
+    assert pauses[:3] == [250, 500, 1000], pauses
+    stop_gracefully(process)
+    assert end_of(process) == 0
+
+
 def a_second_ctrl_c_waits_for_nobody(cluster):
     process = cluster.up()
     (hanging,) = system_pids(cluster, "gateway-1")
@@ -160,6 +174,7 @@ STORIES = [a_node_that_crashes_is_started_again, ctrl_c_stops_all_in_their_order
 if not is_wine():
     STORIES.append(nodes_die_with_the_command)  # Wine's server does not bear that many deaths at once
 if not is_wine() and os.name != "nt":
+    STORIES.append(a_node_that_keeps_crashing_is_started_later_each_time)  # a program that is a script
     STORIES.append(a_second_ctrl_c_waits_for_nobody)  # with SIGSTOP, which can hold up all of a Wine session
 
 for story in STORIES:
