@@ -44,3 +44,23 @@ dure_err_class dure_err_class_of(dure_err err)
     const err_row *row = err_find(err);
     return row ? row->class_of : DURE_ERR_CLASS_UNKNOWN;
 }
+
+uint32_t dure_err_code_on_wire(uint32_t code)
+{
+    if (code >= 1000 || (code > 0 && code < 100)) {
+        return code;
+    }
+    switch (code) {
+    case DURE_ERR_NOT_UP:
+    case DURE_ERR_DOWN:
+    case DURE_ERR_NOT_CONFIGURED:
+        return DURE_ERR_UNAVAILABLE;
+    case DURE_ERR_NO_MEMORY:
+    case DURE_ERR_FULL:
+    case DURE_ERR_TOO_MANY_FILES:
+    case DURE_ERR_NO_BUFFERS:
+        return DURE_ERR_OVERLOADED;
+    default:
+        return DURE_ERR_INTERNAL;
+    }
+}

@@ -10,6 +10,8 @@
 #ifndef DURE_BASE_ERR_H
 #define DURE_BASE_ERR_H
 
+#include <stdint.h>
+
 #include "base/compiler.h"
 
 /* X(name, number, class, text) */
@@ -112,6 +114,13 @@ const char *dure_err_text(dure_err err);
  * Thread: any.
  */
 dure_err_class dure_err_class_of(dure_err err);
+
+/*
+ * The code that another process is told for one: itself below 100 and from 1000 on. What stays
+ * inside a process is told as UNAVAILABLE (a peer that is not there), OVERLOADED (a maximum, no
+ * memory) or else INTERNAL. Thread: any.
+ */
+uint32_t dure_err_code_on_wire(uint32_t code);
 
 /*
  * What the system said (errno, or a Windows or Winsock code) as one of ours; SYSTEM where the

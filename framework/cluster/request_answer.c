@@ -266,7 +266,11 @@ void dure_request_fail_code(dure_request *request, uint32_t code, const char *na
                             const char *text)
 {
     uint8_t room[DURE_RPC_ERROR_OBJECT_MAX];
-    const dure_slice error = {room, dure_rpc_pack_error(request->rpc, code, name, text, room)};
+    const uint32_t told = dure_err_code_on_wire(code);
+    if (told != code) {
+        name = dure_err_name((dure_err)told); /* what stays inside a process has no name outside */
+    }
+    const dure_slice error = {room, dure_rpc_pack_error(request->rpc, told, name, text, room)};
     if (error.len > 0) {
         dure_request_answer_error(request, error);
     } else {
@@ -305,10 +309,19 @@ void dure_request_fail(dure_request *request, dure_err err, const char *text, ..
     dure_request_fail_code(request, (uint32_t)err, dure_err_name(err), line);
 }
 
-static bool is_about_our_peers(dure_err status)
+/* An error that came over a link goes on as it is, but for a code that should have stayed there. */
+static void forward_error(dure_request *request, const dure_outcome *outcome)
 {
-    return status == DURE_ERR_NOT_UP || status == DURE_ERR_DOWN ||
-           status == DURE_ERR_NOT_CONFIGURED || status == DURE_ERR_NOT_SENT;
+    char name[DURE_RPC_ERROR_TEXT_MAX];
+    char text[DURE_RPC_ERROR_TEXT_MAX];
+    if (outcome->code == 0 || dure_err_code_on_wire(outcome->code) == outcome->code) {
+        dure_request_answer_error(request, outcome->error);
+        dure_request_finish(request);
+        return;
+    }
+    (void)snprintf(name, sizeof name, "%.*s", DURE_STR_ARG(outcome->name));
+    (void)snprintf(text, sizeof text, "%.*s", DURE_STR_ARG(outcome->text));
+    dure_request_fail_code(request, outcome->code, name, text);
 }
 
 void dure_request_forward(dure_request *request, const dure_outcome *outcome)
@@ -317,11 +330,11 @@ void dure_request_forward(dure_request *request, const dure_outcome *outcome)
         dure_request_answer_body(request, dure_rpc_object_of(outcome->body));
         dure_request_finish(request);
     } else if (outcome->error.len > 0) {
-        dure_request_answer_error(request, outcome->error);
-        dure_request_finish(request);
+        forward_error(request, outcome);
     } else {
-        const dure_err err =
-            is_about_our_peers(outcome->status) ? DURE_ERR_UNAVAILABLE : outcome->status;
+        const dure_err err = outcome->status == DURE_ERR_NOT_SENT
+                                 ? DURE_ERR_UNAVAILABLE
+                                 : (dure_err)dure_err_code_on_wire((uint32_t)outcome->status);
         dure_request_fail(request, err, "%s", dure_err_text(err));
     }
 }

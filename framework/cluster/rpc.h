@@ -91,7 +91,8 @@ dure_packer *dure_request_reply_begin(dure_request *request);
 void dure_request_reply_end(dure_request *request);
 
 /*
- * Answers with an error: code err, its name, and a sentence for people. The request is gone.
+ * Answers with an error: code err, its name, and a sentence for people. The request is gone. Codes
+ * from 100 to 999 stay inside a process: what is told is what dure_err_code_on_wire says.
  */
 void dure_request_fail(dure_request *request, dure_err err, const char *text, ...)
     DURE_PRINTF(3, 4);

@@ -30,8 +30,9 @@ dure_err dure_rpc_read_error(dure_slice error, dure_outcome *out_outcome)
         dure_cursor_str(&cursor, &outcome.text) != DURE_OK) {
         return DURE_ERR_PROTOCOL;
     }
+    /* From 100 to 999 they stay inside a process: what another one means by them is not known. */
     const bool is_ours =
-        outcome.code < 1000 && strcmp(dure_err_name((dure_err)outcome.code), "UNLISTED") != 0;
+        outcome.code < 100 && strcmp(dure_err_name((dure_err)outcome.code), "UNLISTED") != 0;
     outcome.status = is_ours ? (dure_err)outcome.code : DURE_ERR_INTERNAL;
     *out_outcome = outcome;
     return DURE_OK;

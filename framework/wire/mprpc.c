@@ -141,12 +141,16 @@ dure_err dure_mprpc_write_result(dure_buf *buf, uint32_t id, dure_slice result)
 dure_err dure_mprpc_write_error(dure_buf *buf, uint32_t id, uint32_t code, dure_str name,
                                 dure_str text)
 {
+    const uint32_t told = dure_err_code_on_wire(code);
     size_t start = buf->len;
     dure_packer packer = dure_packer_of(buf);
+    if (name.len == 0 || told != code) {
+        name = dure_str_of(dure_err_name((dure_err)told));
+    }
     write_response_head(&packer, id);
     dure_packer_array(&packer, 3);
-    dure_packer_u64(&packer, code);
-    dure_packer_str(&packer, name.len > 0 ? name : dure_str_of(dure_err_name((dure_err)code)));
+    dure_packer_u64(&packer, told);
+    dure_packer_str(&packer, name);
     dure_packer_str(&packer, text);
     dure_packer_nil(&packer);
     return write_end(&packer, start);
@@ -154,10 +158,16 @@ dure_err dure_mprpc_write_error(dure_buf *buf, uint32_t id, uint32_t code, dure_
 
 dure_err dure_mprpc_write_error_raw(dure_buf *buf, uint32_t id, dure_slice error)
 {
-    size_t start = buf->len;
-    dure_packer packer = dure_packer_of(buf);
-    write_response_head(&packer, id);
-    dure_packer_raw(&packer, error);
-    dure_packer_nil(&packer);
-    return write_end(&packer, start);
+    uint32_t count = 0;
+    uint32_t code = 0;
+    dure_str name = {NULL, 0};
+    dure_str text = {NULL, 0};
+    dure_cursor cursor = dure_cursor_of(error.data, error.len);
+    if (dure_cursor_array(&cursor, &count) != DURE_OK || count < 3 ||
+        dure_cursor_u32(&cursor, &code) != DURE_OK || dure_cursor_str(&cursor, &name) != DURE_OK ||
+        dure_cursor_str(&cursor, &text) != DURE_OK) {
+        return dure_mprpc_write_error(buf, id, DURE_ERR_INTERNAL, (dure_str){NULL, 0},
+                                      dure_str_of("an error that is no [code, name, text]"));
+    }
+    return dure_mprpc_write_error(buf, id, code, name, text);
 }

@@ -54,9 +54,13 @@ DURE_CHECKED dure_err dure_mprpc_write_request(dure_buf *buf, uint32_t id, dure_
 DURE_CHECKED dure_err dure_mprpc_write_notification(dure_buf *buf, dure_str method,
                                                     dure_slice params);
 DURE_CHECKED dure_err dure_mprpc_write_result(dure_buf *buf, uint32_t id, dure_slice result);
-/* The error is [code, name, text]; from 1000 on, and on an unlisted code, name must be given. */
+/*
+ * The error is [code, name, text]; from 1000 on, and on an unlisted code, name must be given. A
+ * code that stays inside a process is told as dure_err_code_on_wire has it, under that name.
+ */
 DURE_CHECKED dure_err dure_mprpc_write_error(dure_buf *buf, uint32_t id, uint32_t code,
                                              dure_str name, dure_str text);
+/* The same of an error that came over a link: what it has beyond three elements stays here. */
 DURE_CHECKED dure_err dure_mprpc_write_error_raw(dure_buf *buf, uint32_t id, dure_slice error);
 
 #endif
