@@ -281,7 +281,9 @@ void dure_rpc_run_requests(dure_rpc *rpc)
     while ((node = dure_list_pop_front(&taken)) != NULL) {
         dure_request *request = DURE_CONTAINER_OF(node, dure_request, node);
         dure_list_push_back(&rpc->local_requests, &request->node);
-        if (is_expired(request)) {
+        if (rpc->is_closing) {
+            dure_request_finish(request); /* its call was told so by the handler that closed */
+        } else if (is_expired(request)) {
             dure_request_not_begun(request);
         } else {
             request_run(request, request->method);

@@ -121,6 +121,14 @@ static void serve_gather(dure_request *request, dure_slice params, void *state)
     node->gathered[node->gathered_count++] = request;
 }
 
+static void serve_close(dure_request *request, dure_slice params, void *state)
+{
+    test_node *node = state;
+    (void)params;
+    dure_rpc_close(node->rpc);
+    dure_request_reply(request, (dure_slice){NULL, 0});
+}
+
 void test_answer_gathered(test_node *node, dure_slice result)
 {
     const size_t count = node->gathered_count;
@@ -142,6 +150,7 @@ static const dure_method methods[] = {
     {METHOD_TALLY, 0, "tally", serve_tally},
     {METHOD_HOP_HOLD, 0, "hop_hold", serve_hop_hold},
     {METHOD_GATHER, 0, "gather", serve_gather},
+    {METHOD_CLOSE, 0, "close", serve_close},
     {0, 0, NULL, NULL},
 };
 

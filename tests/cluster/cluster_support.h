@@ -25,7 +25,8 @@ enum {
     METHOD_CUSTOM,
     METHOD_TALLY,    /* counts itself; answers as its node was told to */
     METHOD_HOP_HOLD, /* asks db to hold, for as long as it is wanted itself */
-    METHOD_GATHER    /* holds all that come */
+    METHOD_GATHER,   /* holds all that come */
+    METHOD_CLOSE     /* closes its rpc */
 };
 
 typedef struct test_node {

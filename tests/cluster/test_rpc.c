@@ -45,6 +45,48 @@ static void errors_come_as_they_were_given(void)
     test_cluster_fini(&p.cluster);
 }
 
+static void what_stays_inside_a_process_is_told_by_a_code_of_the_wire(void)
+{
+    static const struct {
+        dure_err inside;
+        dure_err told;
+    } rows[] = {
+        {DURE_ERR_FULL, DURE_ERR_OVERLOADED},      {DURE_ERR_NO_MEMORY, DURE_ERR_OVERLOADED},
+        {DURE_ERR_DOWN, DURE_ERR_UNAVAILABLE},     {DURE_ERR_NOT_UP, DURE_ERR_UNAVAILABLE},
+        {DURE_ERR_INVALID, DURE_ERR_INTERNAL},     {DURE_ERR_PROTOCOL, DURE_ERR_INTERNAL},
+        {DURE_ERR_NOT_ENOUGH, DURE_ERR_NOT_ENOUGH}};
+    test_pair p;
+    test_call call;
+    test_pair_init(&p, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        p.db->fail_with = rows[i].inside;
+        p.db->fails = 1;
+        test_call_node(p.game, "db-1", METHOD_TALLY, 0, &call);
+        test_check_ends(&p.cluster, &call, 100, rows[i].told);
+        DURE_CHECK_EQ(call.code, rows[i].told);
+        DURE_CHECK_STR(call.text, "so far");
+    }
+    test_cluster_fini(&p.cluster);
+}
+
+/* Closed by one of two calls of a node to itself: the other one is not begun, as its maker is told.
+ */
+static void nothing_is_begun_after_a_close_from_a_handler(void)
+{
+    test_cluster cluster;
+    test_call first;
+    test_call second;
+    test_cluster_init(&cluster, NULL);
+    test_node *game = test_node_start(&cluster, "game-1", NULL);
+    test_call_node(game, "game-1", METHOD_CLOSE, 0, &first);
+    test_call_node(game, "game-1", METHOD_TALLY, 0, &second);
+    test_run(&cluster, 100);
+    test_check_ended(&first, DURE_ERR_OUTCOME_UNKNOWN);
+    test_check_ended(&second, DURE_ERR_NOT_SENT);
+    DURE_CHECK_EQ(game->runs, 0);
+    test_cluster_fini(&cluster);
+}
+
 static void who_is_not_there_is_told_in_three_ways(void)
 {
     test_cluster cluster;
@@ -335,6 +377,8 @@ static void without_memory_a_call_still_ends_once(void)
 
 DURE_SUITE(cluster_rpc, DURE_TEST(a_call_is_answered_with_what_was_sent),
            DURE_TEST(errors_come_as_they_were_given),
+           DURE_TEST(what_stays_inside_a_process_is_told_by_a_code_of_the_wire),
+           DURE_TEST(nothing_is_begun_after_a_close_from_a_handler),
            DURE_TEST(who_is_not_there_is_told_in_three_ways),
            DURE_TEST(a_deadline_ends_a_call_and_its_request),
            DURE_TEST(a_cancelled_call_is_told_to_the_callee),
