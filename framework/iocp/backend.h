@@ -122,10 +122,11 @@ struct dure_iocp_backend {
 
     /*
      * For a back end with a world of its own; NULL: the system's, of iocp/system.h. Monotonic
-     * nanoseconds, milliseconds since 1970 and unguessable bytes, from any thread; and the most
-     * sockets when the configuration names no number.
+     * nanoseconds without and with the time of suspensions, milliseconds since 1970 and unguessable
+     * bytes, from any thread; and the most sockets when the configuration names no number.
      */
     uint64_t (*now_ns)(const dure_iocp_core *core);
+    uint64_t (*elapsed_ns)(const dure_iocp_core *core);
     uint64_t (*wall_ms)(const dure_iocp_core *core);
     dure_err (*entropy)(dure_iocp_core *core, void *out, size_t len);
     uint32_t (*sockets_limit)(const dure_iocp_core *core);

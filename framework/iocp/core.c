@@ -940,6 +940,12 @@ uint64_t dure_iocp_core_exact_ns(const dure_iocp_core *core)
     return core->backend->now_ns != NULL ? core->backend->now_ns(core) : dure_system_now_ns();
 }
 
+uint64_t dure_iocp_core_elapsed_ns(const dure_iocp_core *core)
+{
+    return core->backend->elapsed_ns != NULL ? core->backend->elapsed_ns(core)
+                                             : dure_system_elapsed_ns();
+}
+
 uint64_t dure_iocp_core_wall_ms(const dure_iocp_core *core)
 {
     return core->backend->wall_ms != NULL ? core->backend->wall_ms(core) : dure_system_wall_ms();

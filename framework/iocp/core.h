@@ -310,8 +310,15 @@ uint64_t dure_iocp_core_now_ns(const dure_iocp_core *core);
 /* The same in milliseconds. */
 uint64_t dure_iocp_core_now_ms(const dure_iocp_core *core);
 
-/* Monotonic nanoseconds at this very moment, for measuring. */
+/* Monotonic nanoseconds at this very moment, for measuring. Stands still while the machine is
+ * suspended, where the system has such a clock (Linux), as the timers do. */
 uint64_t dure_iocp_core_exact_ns(const dure_iocp_core *core);
+
+/*
+ * Nanoseconds at this very moment by a clock that goes on while the machine is suspended: for what
+ * others count on to be over, such as a lease. Timers do not run by it. Thread: any.
+ */
+uint64_t dure_iocp_core_elapsed_ns(const dure_iocp_core *core);
 
 /* Milliseconds since 1970. */
 uint64_t dure_iocp_core_wall_ms(const dure_iocp_core *core);

@@ -60,8 +60,9 @@ typedef struct sim_core {
     dure_list hot;
     dure_list deferred;
     uint8_t *buffer;
-    void *job_thread; /* what the first job takes, as a thread on a real core does */
-    dure_rng entropy; /* the world's seed decides what nobody can guess */
+    uint64_t suspended_ns; /* what its elapsed clock has beside the world's */
+    void *job_thread;      /* what the first job takes, as a thread on a real core does */
+    dure_rng entropy;      /* the world's seed decides what nobody can guess */
 } sim_core;
 
 typedef struct sim_socket {
@@ -259,6 +260,11 @@ uint64_t dure_sim_now_ns(const dure_sim_world *world)
     return world->now_ns;
 }
 
+void dure_sim_suspend(dure_iocp_core *core, uint32_t ms)
+{
+    core_of(core)->suspended_ns += (uint64_t)ms * NS_PER_MS;
+}
+
 static sim_socket *world_find(const dure_sim_world *world, uint64_t id)
 {
     return id != 0 ? dure_idtable_find(&world->sockets, id) : NULL;
@@ -395,6 +401,11 @@ static void sim_wake(dure_iocp_core *base)
 static uint64_t sim_now_ns(const dure_iocp_core *base)
 {
     return core_view(base)->world->now_ns;
+}
+
+static uint64_t sim_elapsed_ns(const dure_iocp_core *base)
+{
+    return core_view(base)->world->now_ns + core_view(base)->suspended_ns;
 }
 
 static uint64_t sim_wall_ms(const dure_iocp_core *base)
@@ -1164,6 +1175,7 @@ const dure_iocp_backend dure_iocp_backend_sim = {
     .is_busy_now = sim_is_busy_now,
     .wake = sim_wake,
     .now_ns = sim_now_ns,
+    .elapsed_ns = sim_elapsed_ns,
     .wall_ms = sim_wall_ms,
     .entropy = sim_entropy,
     .sockets_limit = sim_sockets_limit,

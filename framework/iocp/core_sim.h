@@ -46,6 +46,13 @@ bool dure_sim_run_until(dure_sim_world *world, bool (*is_done)(void *ctx), void 
 /* Steps through ms of virtual time. */
 void dure_sim_run_for(dure_sim_world *world, uint32_t ms);
 
+/*
+ * The machine of a core was suspended for so long and has just been resumed: its elapsed clock
+ * (dure_iocp_core_elapsed_ns) is ahead of the world's by as much. Nothing else changes.
+ * Thread: the one of the world.
+ */
+void dure_sim_suspend(dure_iocp_core *core, uint32_t ms);
+
 /* The virtual clock, in nanoseconds since the world was made. Thread: the one of the world. */
 uint64_t dure_sim_now_ns(const dure_sim_world *world);
 

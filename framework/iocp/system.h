@@ -11,8 +11,12 @@
 
 #include "base/err.h"
 
-/* Monotonic nanoseconds. Thread: any. */
+/* Monotonic nanoseconds; on Linux without the time in which the machine was suspended. Thread: any.
+ */
 uint64_t dure_system_now_ns(void);
+
+/* As dure_system_now_ns, with the time in which the machine was suspended. Thread: any. */
+uint64_t dure_system_elapsed_ns(void);
 
 /* Milliseconds since 1970. Thread: any. */
 uint64_t dure_system_wall_ms(void);

@@ -14,11 +14,21 @@
 #define DESCRIPTORS_RESERVED 32u
 #define DESCRIPTORS_MANY     (1u << 20)
 
-uint64_t dure_system_now_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    (void)clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t dure_system_now_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t dure_system_elapsed_ns(void)
+{
+    return clock_ns(CLOCK_BOOTTIME);
 }
 
 uint64_t dure_system_wall_ms(void)

@@ -22,7 +22,7 @@ typedef struct claim {
 
 static uint64_t claim_now_ms(const claim *c)
 {
-    return dure_iocp_core_exact_ns(dure_node_core(c->node)) / 1000000u;
+    return dure_iocp_core_elapsed_ns(dure_node_core(c->node)) / 1000000u;
 }
 
 static void claim_end(claim *c)

@@ -69,10 +69,11 @@ typedef struct inventory_op {
     dure_buf items;
 } inventory_op;
 
-/* The time at this very moment: that of a round may be from before a pause of the process. */
-static uint64_t db_exact_ms(const db_state *db)
+/* The time at this very moment, by the clock of leases: that of a round may be from before a pause
+ * of the process, and others stand still while the machine is suspended. */
+static uint64_t db_lease_clock_ms(const db_state *db)
 {
-    return dure_iocp_core_exact_ns(dure_node_core(db->node)) / 1000000u;
+    return dure_iocp_core_elapsed_ns(dure_node_core(db->node)) / 1000000u;
 }
 
 /* NULL after it has answered that there is no memory. */
@@ -285,7 +286,7 @@ static void on_lease(dure_request *request, const db_lease_params *in, void *sta
     }
     if (in->ends) {
         db_lease_end(&db->leases, peer->id, in->life);
-    } else if (db_lease_grant(&db->leases, peer->id, in->life, db_exact_ms(db)) != DURE_OK) {
+    } else if (db_lease_grant(&db->leases, peer->id, in->life, db_lease_clock_ms(db)) != DURE_OK) {
         dure_request_fail(request, DURE_ERR_OVERLOADED, "too many nodes have a lease");
         return;
     }
@@ -440,7 +441,7 @@ static dure_err db_open_leases(db_state *db)
     const uint32_t nodes = (uint32_t)dure_registry_node_count(registry);
     const uint32_t lease_ms = (uint32_t)dure_node_setting_int(db->node, "lease_ms", DB_LEASE_MS);
     uint32_t longest_ms = lease_ms;
-    const uint64_t now_ms = db_exact_ms(db);
+    const uint64_t now_ms = db_lease_clock_ms(db);
     dure_err err = db_store_lease(db->store, lease_ms, &longest_ms);
     if (err == DURE_OK) {
         err = db_leases_init(&db->leases, nodes, lease_ms, longest_ms, now_ms);

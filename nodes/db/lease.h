@@ -3,8 +3,8 @@
  * How long each game node may still act for the players that it owns, as the db node knows it. A
  * game node counts its lease from the moment at which it asked, the db node from the later one at
  * which it answers and a tenth longer: what is over here was over there before, however long either
- * was stopped. Pure: the time is given, and must be exact (dure_iocp_core_exact_ns), not that of
- * the round.
+ * was stopped, or its machine suspended. Pure: the time is given, that of this moment by a clock
+ * that a suspended machine does not stop (dure_iocp_core_elapsed_ns).
  *
  * A life is one process of a node. What this db node has not heard of it may have granted before it
  * was started itself, so nothing is over before one lease has passed since then: the longest that

@@ -8,9 +8,9 @@
 #include "gateway.schema.h"
 #include "nodes/game/save.h"
 
-uint64_t game_exact_ms(const struct game *g)
+uint64_t game_lease_clock_ms(const struct game *g)
 {
-    return dure_iocp_core_exact_ns(dure_node_core(g->node)) / 1000000u;
+    return dure_iocp_core_elapsed_ns(dure_node_core(g->node)) / 1000000u;
 }
 
 void game_tell_dropped(game *g, const world_player *player)
@@ -49,7 +49,7 @@ bool game_holds_lease(game *g)
     if (g->lease.until_ms == 0) {
         return false;
     }
-    if (!game_lease_lasts(&g->lease, game_exact_ms(g))) {
+    if (!game_lease_lasts(&g->lease, game_lease_clock_ms(g))) {
         lease_lost(g);
         return false;
     }
@@ -64,7 +64,7 @@ static void on_leased(void *ctx, const dure_outcome *outcome, const db_lease_res
     (void)game_holds_lease(g); /* a gap is seen before it is closed */
     if (result != NULL && !g->has_ended_lease) {
         game_lease_grant(&g->lease, g->lease.asked_ms, result->lease_ms);
-        if (!game_lease_lasts(&g->lease, game_exact_ms(g))) {
+        if (!game_lease_lasts(&g->lease, game_lease_clock_ms(g))) {
             g->lease.until_ms = 0;
             return;
         }
@@ -83,14 +83,14 @@ static dure_err lease_ask(game *g, bool ends)
 
 void game_lease_tick(game *g)
 {
-    if (game_lease_is_due(&g->lease, game_exact_ms(g))) {
+    if (game_lease_is_due(&g->lease, game_lease_clock_ms(g))) {
         game_lease_renew(g);
     }
 }
 
 void game_lease_renew(game *g)
 {
-    uint64_t now_ms = game_exact_ms(g);
+    uint64_t now_ms = game_lease_clock_ms(g);
     if (g->has_ended_lease || g->lease.is_asking) {
         return;
     }

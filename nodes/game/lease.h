@@ -50,8 +50,8 @@ static inline void game_lease_grant(game_lease *lease, uint64_t asked_ms, uint32
     }
 }
 
-/* The exact time, in milliseconds. */
-uint64_t game_exact_ms(const struct game *g);
+/* The time of this moment, in milliseconds; goes on while the machine is suspended. */
+uint64_t game_lease_clock_ms(const struct game *g);
 
 /*
  * To be asked before anything is done for a player. False: the lease is over, and every player of

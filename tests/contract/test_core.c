@@ -70,6 +70,9 @@ static void the_clock_stands_still_within_a_round(void)
     uint64_t before = dure_iocp_core_now_ns(r.core);
     (void)dure_iocp_core_run_once(r.core, 2);
     DURE_CHECK(dure_iocp_core_now_ns(r.core) >= before + 2000000u);
+    uint64_t elapsed = dure_iocp_core_elapsed_ns(r.core);
+    (void)dure_iocp_core_run_once(r.core, 2);
+    DURE_CHECK(dure_iocp_core_elapsed_ns(r.core) >= elapsed + 2000000u);
     DURE_CHECK(dure_iocp_core_wall_ms(r.core) > 1500000000000u);
     uint8_t bytes[64] = {0};
     uint8_t zeros[64] = {0};
