@@ -32,6 +32,7 @@ struct dure_iocp_core {
     const dure_iocp_backend *backend;
     dure_iocp_core_config config;
     uint32_t sockets_max;
+    uint32_t sockets_of_process_max;
 
     /* owner */
     dure_list ready;     /* events whose result is known, to be dispatched in the next pass */
@@ -85,6 +86,9 @@ struct dure_iocp_socket {
 
 struct dure_iocp_backend {
     const char *name;
+
+    /* As dure_iocp_core_passes_options_on. */
+    bool passes_options_on;
 
     /*
      * A zeroed core with the back end's own half set up; core.c does its half afterwards. When the
@@ -223,7 +227,7 @@ void dure_iocp_deliver(dure_iocp_event *event, dure_err status, int system_error
 void dure_iocp_socket_init(dure_iocp_socket *socket, dure_iocp_core *core, dure_family family,
                            dure_iocp_socket_state state);
 
-/* Whether one more socket is within sockets_max. */
+/* Whether one more socket is within sockets_max, and within what the process may have. */
 bool dure_iocp_core_has_room(const dure_iocp_core *core);
 
 /* One round, waiting at most wait_ns for its beginning. Returns the number of completions. */

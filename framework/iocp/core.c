@@ -18,6 +18,10 @@
 
 #define NS_PER_MS 1000000u
 
+/* Sockets of the system that the cores of this process have open; relaxed, as it is only a count.
+ */
+static _Atomic uint32_t sockets_of_process;
+
 /* ---- events ---- */
 
 void dure_iocp_event_init(dure_iocp_event *event, dure_iocp_object *owner, dure_iocp_kind kind)
@@ -74,11 +78,34 @@ static void ledger_end(dure_iocp_core *core, dure_iocp_event *event)
     core->counters.completed++;
 }
 
+/* Whether the core's sockets are the system's, of which all cores of a process share a number. */
+static bool has_system_sockets(const dure_iocp_core *core)
+{
+    return core->backend->sockets_limit == NULL;
+}
+
+static void count_opened(dure_iocp_core *core)
+{
+    core->counters.sockets_opened++;
+    if (has_system_sockets(core)) {
+        (void)atomic_fetch_add_explicit(&sockets_of_process, 1, memory_order_relaxed);
+    }
+}
+
+static void count_closed(dure_iocp_core *core)
+{
+    core->counters.sockets_closed++;
+    DURE_ASSERT(core->counters.sockets_closed <= core->counters.sockets_opened);
+    if (has_system_sockets(core)) {
+        (void)atomic_fetch_sub_explicit(&sockets_of_process, 1, memory_order_relaxed);
+    }
+}
+
 static void socket_bury(dure_iocp_socket *socket)
 {
     dure_iocp_core *core = socket->core;
     core->backend->bury(socket);
-    core->counters.sockets_closed++;
+    count_closed(core);
     dure_list_push_back(&core->graveyard, &socket->node);
 }
 
@@ -156,6 +183,28 @@ void dure_iocp_core_config_init(dure_iocp_core_config *config)
     config->accepts_max = 64;
 }
 
+/* The member of a configuration that is out of bounds; NULL when none is. */
+static const char *config_fault(const dure_iocp_core_config *config)
+{
+    const struct {
+        const char *name;
+        uint32_t value;
+        uint32_t max;
+    } bounds[] = {
+        {"recv_buffer_bytes", config->recv_buffer_bytes, INT32_MAX},
+        {"recv_buffer_count", config->recv_buffer_count, DURE_IOCP_BUFFERS_MAX},
+        {"job_threads", config->job_threads, DURE_IOCP_JOB_THREADS_MAX},
+        {"apart_threads", config->apart_threads, DURE_IOCP_JOB_THREADS_MAX},
+        {"accepts_max", config->accepts_max, DURE_IOCP_ACCEPTS_MAX},
+    };
+    for (size_t i = 0; i < DURE_COUNT_OF(bounds); i++) {
+        if (bounds[i].value < 1 || bounds[i].value > bounds[i].max) {
+            return bounds[i].name;
+        }
+    }
+    return NULL;
+}
+
 static const struct {
     const char *name;
     dure_backend_choice choice;
@@ -230,7 +279,9 @@ static dure_err core_init(dure_iocp_core *core, const dure_iocp_core_config *con
     dure_list_init(&core->deferred);
     dure_list_init(&core->graveyard);
     dure_timer_heap_init(&core->timers);
-    core->sockets_max = config->sockets_max != 0 ? config->sockets_max : sockets_limit(core);
+    core->sockets_of_process_max = sockets_limit(core);
+    core->sockets_max =
+        config->sockets_max != 0 ? config->sockets_max : core->sockets_of_process_max;
     uint64_t seed = 0;
     dure_err err = dure_iocp_core_entropy(core, &seed, sizeof seed);
     if (err != DURE_OK) {
@@ -243,10 +294,14 @@ static dure_err core_init(dure_iocp_core *core, const dure_iocp_core_config *con
 dure_err dure_iocp_core_create(const dure_iocp_core_config *config, dure_iocp_core **out_core)
 {
     dure_iocp_core *core = NULL;
-    const char *reason = "asked_for";
-    dure_err err = config->backend == DURE_BACKEND_AUTO || config->backend == DURE_BACKEND_LIGHT
-                       ? backend_create_first(config, &reason, &core)
-                       : backend_create(config->backend, config, &reason, &core);
+    const char *reason = config_fault(config);
+    dure_err err = DURE_ERR_INVALID;
+    if (reason == NULL) {
+        reason = "asked_for";
+        err = config->backend == DURE_BACKEND_AUTO || config->backend == DURE_BACKEND_LIGHT
+                  ? backend_create_first(config, &reason, &core)
+                  : backend_create(config->backend, config, &reason, &core);
+    }
     if (err != DURE_OK) {
         dure_log_write(config->log, DURE_LOG_ERROR, "iocp", "BACKEND_FAILED", "cause=%s reason=%s",
                        dure_err_name(err), reason);
@@ -453,12 +508,17 @@ void dure_iocp_socket_init(dure_iocp_socket *socket, dure_iocp_core *core, dure_
     socket->family = family;
     socket->state = state;
     dure_list_init(&socket->node);
-    core->counters.sockets_opened++;
+    count_opened(core);
 }
 
 bool dure_iocp_core_has_room(const dure_iocp_core *core)
 {
-    return core->counters.sockets_opened - core->counters.sockets_closed < core->sockets_max;
+    if (core->counters.sockets_opened - core->counters.sockets_closed >= core->sockets_max) {
+        return false;
+    }
+    return !has_system_sockets(core) ||
+           atomic_load_explicit(&sockets_of_process, memory_order_relaxed) <
+               core->sockets_of_process_max;
 }
 
 dure_err dure_iocp_socket_open(dure_iocp_core *core, dure_family family,
@@ -515,7 +575,7 @@ void dure_iocp_socket_release(dure_iocp_socket *socket)
     if (core->backend->release != NULL) {
         core->backend->release(socket);
     }
-    core->counters.sockets_closed++;
+    count_closed(core);
 }
 
 void dure_iocp_socket_adopt(dure_iocp_core *core, dure_iocp_socket *socket)
@@ -526,7 +586,7 @@ void dure_iocp_socket_adopt(dure_iocp_core *core, dure_iocp_socket *socket)
         core->backend->adopt(core, socket);
     }
     socket->core = core;
-    core->counters.sockets_opened++;
+    count_opened(core);
 }
 
 bool dure_iocp_socket_is_pinned(const dure_iocp_socket *socket)
@@ -567,6 +627,11 @@ dure_err dure_iocp_socket_peer(const dure_iocp_socket *socket, dure_net_address 
 {
     DURE_ASSERT_OWNER(socket->core);
     return socket->core->backend->peer(socket, out_address);
+}
+
+bool dure_iocp_core_passes_options_on(const dure_iocp_core *core)
+{
+    return core->backend->passes_options_on;
 }
 
 dure_err dure_iocp_socket_set(dure_iocp_socket *socket, dure_iocp_option option, int value)

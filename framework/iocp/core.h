@@ -47,16 +47,20 @@ typedef enum dure_recycling {
     DURE_RECYCLING_OFF
 } dure_recycling;
 
+#define DURE_IOCP_BUFFERS_MAX     32768u /* the kernel's limit for one ring of buffers */
+#define DURE_IOCP_JOB_THREADS_MAX 64u
+#define DURE_IOCP_ACCEPTS_MAX     1024u
+
 typedef struct dure_iocp_core_config {
     dure_backend_choice backend;
     dure_log *log;              /* borrowed for the core's life; NULL: silent */
     dure_sim_world *sim;        /* for DURE_BACKEND_SIM: the world to live in, borrowed */
-    uint32_t recv_buffer_bytes; /* size of one lent buffer */
-    uint32_t recv_buffer_count; /* lent buffers of a core (uring's provided buffers) */
-    uint32_t job_threads;       /* most threads for jobs, started when the first job comes */
-    uint32_t apart_threads;     /* most threads for jobs that may hang, beside the former */
-    uint32_t sockets_max;       /* most sockets of this core; 0: the descriptor limit less 32 */
-    uint32_t accepts_max;       /* AcceptEx calls that a listener keeps outstanding (win32) */
+    uint32_t recv_buffer_bytes; /* size of one lent buffer; 1 to 2^31 - 1 */
+    uint32_t recv_buffer_count; /* lent buffers of a core (uring); 1 to DURE_IOCP_BUFFERS_MAX */
+    uint32_t job_threads;       /* most threads for jobs; 1 to DURE_IOCP_JOB_THREADS_MAX */
+    uint32_t apart_threads;     /* most threads for jobs that may hang, beside those; as many */
+    uint32_t sockets_max;       /* most sockets of this core; 0: as many as its process may have */
+    uint32_t accepts_max; /* AcceptEx calls that a listener keeps outstanding (win32); 1 to 1,024 */
     dure_recycling recycling;
     const dure_winsock *winsock; /* for tests of win32, borrowed; NULL: the system's functions */
 } dure_iocp_core_config;
@@ -72,9 +76,11 @@ DURE_CHECKED dure_err dure_backend_parse(const char *name, dure_backend_choice *
 
 /*
  * A core with its back end. AUTO logs one line BACKEND with the choice and, where uring was not
- * taken, why.
+ * taken, why. The sockets of all cores of a process together are at most its descriptor limit less
+ * 32 (of few descriptors a quarter), as it is when the core is made.
  * Owned by the caller; ends with dure_iocp_core_destroy.
- * Fails: UNSUPPORTED (a back end that is not in this build or that the kernel forbids), NO_MEMORY,
+ * Fails: INVALID (a member of the configuration that is out of bounds; BACKEND_FAILED names it),
+ *        UNSUPPORTED (a back end that is not in this build or that the kernel forbids), NO_MEMORY,
  *        TOO_MANY_FILES, SYSTEM.
  * Thread: any; the core then belongs to the thread that runs it.
  */
@@ -163,6 +169,12 @@ DURE_CHECKED dure_err dure_iocp_socket_local(const dure_iocp_socket *socket,
                                              dure_net_address *out_address);
 DURE_CHECKED dure_err dure_iocp_socket_peer(const dure_iocp_socket *socket,
                                             dure_net_address *out_address);
+
+/*
+ * Whether accepted sockets have the options that their listener had when it began to listen, so
+ * that they need not be set once more (not on Windows). Thread: any.
+ */
+bool dure_iocp_core_passes_options_on(const dure_iocp_core *core);
 
 typedef enum dure_iocp_option {
     DURE_IOCP_OPTION_NODELAY,         /* 0 or 1; TCP_NODELAY */

@@ -393,7 +393,6 @@ static void accept_exhausted(epoll_core *core, epoll_socket *listener, dure_iocp
 
 static void accept_deliver(epoll_core *core, epoll_socket *listener, dure_iocp_event *event, int fd)
 {
-    dure_socket_fd_prepare(fd);
     epoll_socket *socket = socket_new(fd);
     dure_err err = socket == NULL ? DURE_ERR_NO_MEMORY : socket_register(core, socket);
     if (err != DURE_OK) {
@@ -591,6 +590,7 @@ static void epoll_advance(dure_iocp_core *base)
 
 const dure_iocp_backend dure_iocp_backend_epoll = {
     .name = "epoll",
+    .passes_options_on = true,
     .create = epoll_create_core,
     .destroy = epoll_destroy,
     .poll = epoll_poll,

@@ -1167,6 +1167,7 @@ static size_t sim_run_once(dure_iocp_core *base, uint32_t max_wait_ms)
 
 const dure_iocp_backend dure_iocp_backend_sim = {
     .name = "sim",
+    .passes_options_on = true,
     .create = sim_create,
     .destroy = sim_destroy,
     .poll = sim_poll,

@@ -36,7 +36,6 @@
 #define CQES_PER_ADVANCE 512u
 #define RING_RETRY_MS    100 /* between two tries to get a ring where there was no descriptor */
 #define BUFFER_GROUP     0
-#define BUFFERS_MAX      32768u /* the kernel's limit for one ring */
 #define SLOTS_FIRST      64u
 #define SLOT_NONE        UINT32_MAX
 #define SEND_MOST        ((size_t)1 << 30)
@@ -415,7 +414,7 @@ static void uring_destroy(dure_iocp_core *base)
 static dure_err buffers_allocate(uring_core *core, const dure_iocp_core_config *config)
 {
     uint32_t count = 1;
-    while (count < config->recv_buffer_count && count < BUFFERS_MAX) {
+    while (count < config->recv_buffer_count) {
         count *= 2;
     }
     core->buffer_count = count;
@@ -824,7 +823,6 @@ static dure_err accept_fd(uring_core *core, const uring_socket *listener, dure_i
         (void)close(fd);
         return DURE_ERR_NO_MEMORY;
     }
-    dure_socket_fd_prepare(fd);
     socket->fd = fd;
     dure_iocp_socket_init(&socket->base, &core->base, listener->base.family,
                           DURE_IOCP_SOCKET_CONNECTED);
@@ -1010,6 +1008,7 @@ static void uring_advance(dure_iocp_core *base)
 
 const dure_iocp_backend dure_iocp_backend_uring = {
     .name = "uring",
+    .passes_options_on = true,
     .create = uring_create,
     .destroy = uring_destroy,
     .poll = uring_poll,

@@ -8,8 +8,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "base/thread.h"
-
-#define JOB_THREADS_MAX 64u
+#include "iocp/core.h"
 
 /* _backend_index of a job event, under the mutex */
 enum { JOB_QUEUED = 1, JOB_BEGUN = 2 };
@@ -23,7 +22,7 @@ struct dure_iocp_jobs {
     dure_cond *cond;
 
     /* owner */
-    dure_thread *threads[JOB_THREADS_MAX];
+    dure_thread *threads[DURE_IOCP_JOB_THREADS_MAX];
     uint32_t thread_count;
 
     /* under the mutex */
@@ -36,6 +35,8 @@ struct dure_iocp_jobs {
 dure_err dure_iocp_jobs_create(uint32_t threads_max, dure_iocp_jobs_done_fn on_done, void *ctx,
                                dure_iocp_jobs **out_jobs)
 {
+    DURE_ASSERT(threads_max >= 1);
+    DURE_ASSERT(threads_max <= DURE_IOCP_JOB_THREADS_MAX);
     dure_iocp_jobs *jobs = dure_mem_alloc(sizeof *jobs);
     if (jobs == NULL) {
         return DURE_ERR_NO_MEMORY;
@@ -43,9 +44,7 @@ dure_err dure_iocp_jobs_create(uint32_t threads_max, dure_iocp_jobs_done_fn on_d
     dure_list_init(&jobs->queue);
     jobs->on_done = on_done;
     jobs->ctx = ctx;
-    jobs->threads_max = threads_max < 1                 ? 1
-                        : threads_max > JOB_THREADS_MAX ? JOB_THREADS_MAX
-                                                        : threads_max;
+    jobs->threads_max = threads_max;
     jobs->mutex = dure_mutex_create();
     jobs->cond = dure_cond_create();
     if (jobs->mutex == NULL || jobs->cond == NULL) {

@@ -20,13 +20,6 @@ static dure_err set_int(int fd, int level, int name, int value)
                                                                   : dure_err_from_system(errno);
 }
 
-void dure_socket_fd_prepare(int fd)
-{
-    /* Cannot fail on a TCP socket; without it messages would only be slower. */
-    dure_err err = set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    (void)err;
-}
-
 dure_err dure_socket_fd_open(dure_family family, int *out_fd)
 {
     int domain = family == DURE_FAMILY_IPV4 ? AF_INET : AF_INET6;
@@ -34,8 +27,10 @@ dure_err dure_socket_fd_open(dure_family family, int *out_fd)
     if (fd < 0) {
         return dure_err_from_system(errno);
     }
-    dure_socket_fd_prepare(fd);
-    dure_err err = domain == AF_INET6 ? set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) : DURE_OK;
+    dure_err err = set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (err == DURE_OK && domain == AF_INET6) {
+        err = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    }
     if (err != DURE_OK) {
         (void)close(fd);
         return err;

@@ -29,13 +29,11 @@ DURE_CHECKED dure_err dure_sockaddr_to(const dure_sockaddr *sockaddr,
                                        dure_net_address *out_address);
 
 /*
- * A non-blocking TCP socket, closed on exec, with TCP_NODELAY, V6ONLY.
+ * A non-blocking TCP socket, closed on exec, with TCP_NODELAY, V6ONLY. Those that are accepted from
+ * it have its options, as Linux hands them on.
  * Fails: TOO_MANY_FILES, NO_MEMORY, UNSUPPORTED, SYSTEM.
  */
 DURE_CHECKED dure_err dure_socket_fd_open(dure_family family, int *out_fd);
-
-/* What an accepted descriptor needs beside the flags of accept4. */
-void dure_socket_fd_prepare(int fd);
 
 /* Sets SO_LINGER 0, so that close sends a reset. */
 void dure_socket_fd_set_abort(int fd);

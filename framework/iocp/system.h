@@ -28,7 +28,8 @@ uint64_t dure_system_wall_ms(void);
  */
 DURE_CHECKED dure_err dure_system_entropy(void *out, size_t len);
 
-/* Sockets that one process may have: the descriptor limit less a reserve of 128. Thread: any. */
+/* Sockets that one process may have: the descriptor limit less a reserve of 32, or of a quarter
+ * where that is less. Thread: any. */
 uint32_t dure_system_sockets_max(void);
 
 #endif

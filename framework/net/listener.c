@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "net/address.h"
+#include "net/socket_utils.h"
 
 #define PAUSE_FIRST_MS 10u
 #define PAUSE_MAX_MS   1000u
@@ -72,6 +73,11 @@ static dure_err listener_bind(dure_listener *listener, dure_iocp_socket *socket)
         }
     }
     err = dure_iocp_socket_bind(socket, &listener->config.address);
+    if (err == DURE_OK && dure_iocp_core_passes_options_on(listener->config.core)) {
+        err = dure_socket_utils_set_up(socket, listener->config.keepalive_s,
+                                       listener->config.user_timeout_ms,
+                                       listener->config.unsent_bytes);
+    }
     if (err == DURE_OK) {
         err = dure_iocp_socket_listen(socket, listener->config.backlog);
     }

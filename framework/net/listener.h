@@ -18,6 +18,10 @@ typedef struct dure_listener_config {
     uint32_t backlog;         /* connections that wait to be accepted */
     uint32_t pause_first_ms;  /* after an error; 0: 10 */
     uint32_t pause_max_ms;    /* what it doubles to; 0: 1,000 */
+    /* For accepted connections, where a listener passes them on; as dure_socket_utils_set_up. */
+    uint32_t keepalive_s;
+    uint32_t user_timeout_ms;
+    uint32_t unsent_bytes;
     /* A connection came. Takes: socket. */
     void (*on_accept)(void *ctx, dure_iocp_socket *socket);
     /* An accept failed and the listener pauses. */

@@ -241,17 +241,27 @@ static dure_err session_open_filter(dure_session *session)
     return err;
 }
 
-void dure_session_stand(dure_session *session)
+/* Options that the service wants; an accepted socket may have them from its listener. */
+static dure_err session_set_options(dure_session *session)
 {
     const dure_service_config *config = session_config(session);
+    if (session_service(session)->is_server &&
+        dure_iocp_core_passes_options_on(session->object.core)) {
+        return DURE_OK;
+    }
+    return dure_socket_utils_set_up(session->socket, config->keepalive_s, config->user_timeout_ms,
+                                    config->unsent_bytes_max);
+}
+
+void dure_session_stand(dure_session *session)
+{
     session->last_recv_ms = dure_iocp_core_now_ms(session->object.core);
     dure_err err = dure_iocp_socket_peer(session->socket, &session->peer);
     if (err == DURE_OK) {
         err = dure_iocp_socket_local(session->socket, &session->local);
     }
     if (err == DURE_OK) {
-        err = dure_socket_utils_set_up(session->socket, config->keepalive_s,
-                                       config->user_timeout_ms, config->unsent_bytes_max);
+        err = session_set_options(session);
     }
     if (err == DURE_OK) {
         err = session_open_filter(session);

@@ -4,6 +4,8 @@
  */
 #include "contract/rig.h"
 
+#define LINE_SIZE 256
+
 static void the_limit_of_a_core_ends_accepting_until_there_is_room(void)
 {
     rig r;
@@ -179,7 +181,69 @@ static void a_refused_job_has_not_begun_and_the_next_is_taken(void)
     rig_close(&r);
 }
 
+/* ---- configurations ---- */
+
+typedef struct bad_config {
+    const char *name;
+    uint32_t too_large;
+    size_t offset; /* of the member */
+} bad_config;
+
+static void note_line(void *ctx, const char *line, size_t len)
+{
+    char *text = ctx;
+    (void)snprintf(text, LINE_SIZE, "%.*s", (int)len, line);
+}
+
+static void check_refused(const bad_config *bad, uint32_t value)
+{
+    char line[LINE_SIZE] = "";
+    char reason[64];
+    dure_log *log = NULL;
+    dure_iocp_core *core = NULL;
+    dure_iocp_core_config config;
+    const dure_log_config log_config = {.level = DURE_LOG_INFO, .sink = note_line, .ctx = line};
+    DURE_REQUIRE_OK(dure_log_create(&log_config, &log));
+    rig_config(&config);
+    config.log = log;
+    memcpy((char *)&config + bad->offset, &value, sizeof value);
+    DURE_CHECK_ERR(dure_iocp_core_create(&config, &core), DURE_ERR_INVALID);
+    DURE_CHECK(core == NULL);
+    (void)snprintf(reason, sizeof reason, "BACKEND_FAILED cause=INVALID reason=%s", bad->name);
+    DURE_CHECK(strstr(line, reason) != NULL);
+    dure_log_destroy(log);
+}
+
+static void a_configuration_out_of_bounds_makes_no_core(void)
+{
+    static const bad_config bad[] = {
+        {"recv_buffer_bytes", (uint32_t)INT32_MAX + 1,
+         offsetof(dure_iocp_core_config, recv_buffer_bytes)},
+        {"recv_buffer_count", DURE_IOCP_BUFFERS_MAX + 1,
+         offsetof(dure_iocp_core_config, recv_buffer_count)},
+        {"job_threads", DURE_IOCP_JOB_THREADS_MAX + 1,
+         offsetof(dure_iocp_core_config, job_threads)},
+        {"apart_threads", DURE_IOCP_JOB_THREADS_MAX + 1,
+         offsetof(dure_iocp_core_config, apart_threads)},
+        {"accepts_max", DURE_IOCP_ACCEPTS_MAX + 1, offsetof(dure_iocp_core_config, accepts_max)},
+    };
+    rig r;
+    dure_iocp_core_config smallest;
+    for (size_t i = 0; i < DURE_COUNT_OF(bad); i++) {
+        check_refused(&bad[i], 0);
+        check_refused(&bad[i], bad[i].too_large);
+    }
+    rig_config(&smallest);
+    smallest.recv_buffer_bytes = 1;
+    smallest.recv_buffer_count = 1;
+    smallest.job_threads = 1;
+    smallest.apart_threads = 1;
+    smallest.accepts_max = 1;
+    rig_open(&r, &smallest);
+    rig_close(&r);
+}
+
 DURE_SUITE(contract_limits, DURE_TEST(the_limit_of_a_core_ends_accepting_until_there_is_room),
-           DURE_TEST(full_then_room_again),
+           DURE_TEST(full_then_room_again), DURE_TEST(a_configuration_out_of_bounds_makes_no_core),
            DURE_TEST(a_refused_job_has_not_begun_and_the_next_is_taken),
            DURE_TEST(whatever_allocation_fails_nothing_is_left_behind));

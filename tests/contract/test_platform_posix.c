@@ -317,6 +317,61 @@ static void a_socket_that_cannot_be_taken_over_ends(void)
     rig_close(&r);
 }
 
+/* ---- cores that share a process ---- */
+
+#define PROCESS_LIMIT 400
+#define PROCESS_ROOM  (PROCESS_LIMIT - 32) /* sockets of all cores, core.h */
+
+/* Opens sockets until there is no room; how many. */
+static size_t open_all(dure_iocp_core *core, dure_iocp_socket **sockets, size_t max)
+{
+    size_t count = 0;
+    dure_err err = DURE_OK;
+    while (count < max && err == DURE_OK) {
+        err = dure_iocp_socket_open(core, DURE_FAMILY_IPV4, &sockets[count]);
+        count += err == DURE_OK ? 1 : 0;
+    }
+    DURE_CHECK_ERR(err, count < max ? DURE_ERR_TOO_MANY_FILES : DURE_OK);
+    return count;
+}
+
+static void close_all(dure_iocp_socket **sockets, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        dure_iocp_socket_close(sockets[i]);
+    }
+}
+
+static void cores_of_one_process_share_its_descriptors(void)
+{
+    rig r[2];
+    dure_iocp_socket *sockets[PROCESS_LIMIT];
+    struct rlimit limit;
+    struct rlimit low;
+    if (rig_is_sim()) {
+        return; /* has no descriptors */
+    }
+    DURE_REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    low = limit;
+    low.rlim_cur = PROCESS_LIMIT;
+    DURE_REQUIRE(setrlimit(RLIMIT_NOFILE, &low) == 0);
+    rig_open(&r[0], NULL);
+    rig_open(&r[1], NULL);
+    size_t first = open_all(r[0].core, sockets, PROCESS_ROOM / 2);
+    DURE_CHECK_EQ(first, PROCESS_ROOM / 2);
+    size_t second = open_all(r[1].core, sockets + first, PROCESS_LIMIT - first);
+    DURE_CHECK_EQ(second, PROCESS_ROOM - PROCESS_ROOM / 2);
+    DURE_CHECK_EQ(open_all(r[0].core, sockets + first + second, 1), 0);
+    dure_iocp_socket_close(sockets[first]); /* of the other core */
+    DURE_CHECK_EQ(open_all(r[0].core, sockets + first + second, 1), 1);
+    DURE_CHECK_EQ(open_all(r[1].core, sockets + first, 1), 0);
+    close_all(sockets, first);
+    close_all(sockets + first + 1, second);
+    DURE_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    rig_close(&r[0]);
+    rig_close(&r[1]);
+}
+
 /* ---- a process that shares its descriptors ---- */
 
 /* A process that shares all descriptors of this one until it is let go. */
@@ -363,6 +418,7 @@ static void what_a_forked_process_shares_is_closed_all_the_same(void)
 }
 
 DURE_SUITE(contract_platform, DURE_TEST(without_descriptors_accepting_ends_and_recovers),
+           DURE_TEST(cores_of_one_process_share_its_descriptors),
            DURE_TEST(a_core_changes_threads_though_no_descriptor_is_left),
            DURE_TEST(nothing_is_held_after_a_thousand_lives),
            DURE_TEST(a_socket_that_cannot_be_taken_over_ends),
