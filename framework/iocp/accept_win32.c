@@ -141,6 +141,7 @@ static void accept_deliver(win32_core *core, win32_socket *listener, dure_iocp_e
         accept_drop_socket(core, slot);
         return;
     }
+    DURE_ASSERT(slot->handle != INVALID_SOCKET);
     slot->handle = INVALID_SOCKET;
     event->accepted = &socket->base;
     dure_iocp_deliver(event, DURE_OK, 0, true);
@@ -151,6 +152,8 @@ void dure_win32_accept_done(win32_core *core, win32_socket *listener, win32_acce
 {
     dure_iocp_event *event = listener->base.events[DURE_IOCP_ACCEPT];
     bool is_closed = listener->base.state == DURE_IOCP_SOCKET_CLOSED;
+    DURE_ASSERT(event != NULL);
+    DURE_ASSERT(listener->accepts_pending > 0);
     listener->accepts_pending--;
     if (is_closed || system_error != 0) {
         core->base.counters.sockets_refused += slot->is_recycled && !is_closed &&

@@ -71,6 +71,8 @@ static bool is_answer_of_peer(dure_err status)
 
 void dure_win32_connect_done(win32_socket *socket, dure_iocp_event *event, int system_error)
 {
+    DURE_ASSERT(event->kind == DURE_IOCP_CONNECT);
+    DURE_ASSERT(!socket->has_connection);
     bool is_unwanted = socket->base.state == DURE_IOCP_SOCKET_CLOSED || socket->out_op.is_cancelled;
     dure_err status = dure_err_from_system(system_error);
     if (status == DURE_OK && socket->base.state != DURE_IOCP_SOCKET_CLOSED) {

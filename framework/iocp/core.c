@@ -101,8 +101,28 @@ static void count_closed(dure_iocp_core *core)
     }
 }
 
+/* The one place where a socket's state changes. */
+static void socket_set_state(dure_iocp_socket *socket, dure_iocp_socket_state state)
+{
+    static const uint8_t next[] = {
+        [DURE_IOCP_SOCKET_OPEN] = 1u << DURE_IOCP_SOCKET_LISTENING |
+                                  1u << DURE_IOCP_SOCKET_CONNECTING | 1u << DURE_IOCP_SOCKET_CLOSED,
+        [DURE_IOCP_SOCKET_LISTENING] = 1u << DURE_IOCP_SOCKET_CLOSED,
+        [DURE_IOCP_SOCKET_CONNECTING] = 1u << DURE_IOCP_SOCKET_CONNECTED |
+                                        1u << DURE_IOCP_SOCKET_FAILED |
+                                        1u << DURE_IOCP_SOCKET_CLOSED,
+        [DURE_IOCP_SOCKET_CONNECTED] = 1u << DURE_IOCP_SOCKET_CLOSED,
+        [DURE_IOCP_SOCKET_FAILED] = 1u << DURE_IOCP_SOCKET_CLOSED,
+        [DURE_IOCP_SOCKET_CLOSED] = 0,
+    };
+    DURE_ASSERT((next[socket->state] & 1u << state) != 0);
+    socket->state = state;
+}
+
 static void socket_bury(dure_iocp_socket *socket)
 {
+    DURE_ASSERT(socket->state == DURE_IOCP_SOCKET_CLOSED);
+    DURE_ASSERT(dure_list_is_empty(&socket->node));
     dure_iocp_core *core = socket->core;
     core->backend->bury(socket);
     count_closed(core);
@@ -116,6 +136,8 @@ static void socket_detach(dure_iocp_event *event)
     if (socket == NULL) {
         return;
     }
+    DURE_ASSERT(event->kind < DURE_IOCP_SOCKET_KINDS);
+    DURE_ASSERT(socket->core == event->owner->core);
     DURE_ASSERT(socket->events[event->kind] == event);
     DURE_ASSERT(socket->pending > 0);
     socket->events[event->kind] = NULL;
@@ -123,8 +145,8 @@ static void socket_detach(dure_iocp_event *event)
     event->_socket = NULL;
     event->_more_slices = NULL;
     if (event->kind == DURE_IOCP_CONNECT && socket->state == DURE_IOCP_SOCKET_CONNECTING) {
-        socket->state =
-            event->status == DURE_OK ? DURE_IOCP_SOCKET_CONNECTED : DURE_IOCP_SOCKET_FAILED;
+        socket_set_state(socket, event->status == DURE_OK ? DURE_IOCP_SOCKET_CONNECTED
+                                                          : DURE_IOCP_SOCKET_FAILED);
     }
     if (socket->state == DURE_IOCP_SOCKET_CLOSED && socket->pending == 0) {
         socket_bury(socket);
@@ -504,9 +526,11 @@ void dure_iocp_core_stop(dure_iocp_core *core)
 void dure_iocp_socket_init(dure_iocp_socket *socket, dure_iocp_core *core, dure_family family,
                            dure_iocp_socket_state state)
 {
+    DURE_ASSERT(state == DURE_IOCP_SOCKET_OPEN || state == DURE_IOCP_SOCKET_CONNECTED);
+    DURE_ASSERT(socket->pending == 0);
     socket->core = core;
     socket->family = family;
-    socket->state = state;
+    socket->state = state; /* its first */
     dure_list_init(&socket->node);
     count_opened(core);
 }
@@ -547,8 +571,7 @@ static void socket_end(dure_iocp_socket *socket, bool reset)
         return;
     }
     DURE_ASSERT_OWNER(socket->core);
-    DURE_ASSERT(socket->state != DURE_IOCP_SOCKET_CLOSED);
-    socket->state = DURE_IOCP_SOCKET_CLOSED;
+    socket_set_state(socket, DURE_IOCP_SOCKET_CLOSED);
     socket->core->backend->close(socket, reset);
     if (socket->pending == 0) {
         socket_bury(socket);
@@ -612,7 +635,7 @@ dure_err dure_iocp_socket_listen(dure_iocp_socket *socket, uint32_t backlog)
     }
     dure_err err = socket->core->backend->listen(socket, backlog);
     if (err == DURE_OK) {
-        socket->state = DURE_IOCP_SOCKET_LISTENING;
+        socket_set_state(socket, DURE_IOCP_SOCKET_LISTENING);
     }
     return err;
 }
@@ -644,6 +667,9 @@ dure_err dure_iocp_socket_set(dure_iocp_socket *socket, dure_iocp_option option,
 
 static void socket_attach(dure_iocp_socket *socket, dure_iocp_event *event)
 {
+    DURE_ASSERT(event->kind < DURE_IOCP_SOCKET_KINDS);
+    DURE_ASSERT(socket->events[event->kind] == NULL);
+    DURE_ASSERT(event->_socket == NULL);
     ledger_begin(socket->core, event);
     socket->events[event->kind] = event;
     socket->pending++;
@@ -657,6 +683,8 @@ static void socket_attach(dure_iocp_socket *socket, dure_iocp_event *event)
 static void socket_take_back(dure_iocp_socket *socket, dure_iocp_event *event)
 {
     dure_iocp_core *core = socket->core;
+    DURE_ASSERT(socket->events[event->kind] == event);
+    DURE_ASSERT(!dure_iocp_is_ready(event));
     socket->events[event->kind] = NULL;
     socket->pending--;
     event->_socket = NULL;
@@ -698,10 +726,9 @@ dure_err dure_iocp_connect(dure_iocp_socket *socket, dure_iocp_event *event,
         return DURE_ERR_INVALID;
     }
     event->_address = *address;
-    socket->state = DURE_IOCP_SOCKET_CONNECTING;
     dure_err err = socket_start(socket, event);
-    if (err != DURE_OK) {
-        socket->state = DURE_IOCP_SOCKET_OPEN;
+    if (err == DURE_OK) {
+        socket_set_state(socket, DURE_IOCP_SOCKET_CONNECTING);
     }
     return err;
 }

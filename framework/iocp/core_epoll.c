@@ -67,6 +67,7 @@ static const epoll_socket *socket_view(const dure_iocp_socket *socket)
 
 static void make_hot(epoll_socket *socket)
 {
+    DURE_ASSERT(socket->fd >= 0);
     if (dure_list_is_empty(&socket->node)) {
         dure_list_push_back(&core_of(socket->base.core)->hot, &socket->node);
     }
@@ -77,6 +78,8 @@ static void make_hot(epoll_socket *socket)
 static void epoll_destroy(dure_iocp_core *base)
 {
     epoll_core *core = core_of(base);
+    DURE_ASSERT(dure_list_is_empty(&core->hot));
+    DURE_ASSERT(dure_list_is_empty(&core->deferred));
     const int fds[] = {core->epoll_fd, core->wake_fd, core->spare_fd};
     for (size_t i = 0; i < DURE_COUNT_OF(fds); i++) {
         if (fds[i] >= 0) {
@@ -227,6 +230,7 @@ static dure_err socket_register(epoll_core *core, epoll_socket *socket)
 {
     struct epoll_event interest = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                                    .data.ptr = socket};
+    DURE_ASSERT(!socket->is_registered);
     if (epoll_ctl(core->epoll_fd, EPOLL_CTL_ADD, socket->fd, &interest) != 0) {
         return errno == ENOSPC ? DURE_ERR_TOO_MANY_FILES : dure_err_from_system(errno);
     }
@@ -253,6 +257,7 @@ static void epoll_close(dure_iocp_socket *base, bool reset)
             dure_iocp_ready(event, DURE_ERR_CANCELLED, 0);
         }
     }
+    DURE_ASSERT(socket->fd >= 0);
     dure_list_remove(&socket->node);
     if (reset) {
         dure_socket_fd_set_abort(socket->fd);
@@ -273,6 +278,8 @@ static void epoll_release(dure_iocp_socket *base)
 static void epoll_adopt(dure_iocp_core *core, dure_iocp_socket *base)
 {
     epoll_socket *socket = socket_of(base);
+    DURE_ASSERT(!socket->is_registered);
+    DURE_ASSERT(dure_list_is_empty(&socket->node));
     socket->round = 0;
     if (socket_register(core_of(core), socket) != DURE_OK) {
         (void)shutdown(socket->fd, SHUT_RDWR);
@@ -375,6 +382,7 @@ static bool take_share(epoll_core *core, epoll_socket *socket, uint32_t share_ma
         socket->round = core->base.counters.rounds;
         socket->share = 0;
     }
+    DURE_ASSERT(socket->share <= share_max);
     if (socket->share == share_max) {
         dure_list_remove(&socket->node);
         dure_list_push_back(&core->deferred, &socket->node);
@@ -455,6 +463,7 @@ static void recv_result(epoll_core *core, epoll_socket *socket, dure_iocp_event 
 {
     if (got > 0) {
         size_t asked = core->base.config.recv_buffer_bytes;
+        DURE_ASSERT((size_t)got <= asked);
         if ((size_t)got < asked && !socket->is_ending) {
             socket->is_readable = false;
         }

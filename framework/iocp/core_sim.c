@@ -174,6 +174,7 @@ static void item_push(dure_sim_world *world, sim_item *item, uint64_t delay_ns)
 
 static sim_item *item_pop(dure_sim_world *world)
 {
+    DURE_ASSERT(world->item_count > 0);
     sim_item *first = world->items[0];
     sim_item *last = world->items[--world->item_count];
     size_t index = 0;
@@ -360,6 +361,8 @@ static dure_err sim_create(const dure_iocp_core_config *config, const char **out
 static void sim_destroy(dure_iocp_core *base)
 {
     sim_core *core = core_of(base);
+    DURE_ASSERT(dure_list_is_empty(&core->hot));
+    DURE_ASSERT(dure_list_is_empty(&core->deferred));
     dure_sim_world *world = core->world;
     uint32_t index = 0;
     while (world->cores[index] != core) {
@@ -745,6 +748,7 @@ static bool take_share(sim_core *core, sim_socket *socket, uint32_t share_max)
         socket->round = core->base.counters.rounds;
         socket->share = 0;
     }
+    DURE_ASSERT(socket->share <= share_max);
     if (socket->share == share_max) {
         dure_list_remove(&socket->node);
         dure_list_push_back(&core->deferred, &socket->node);
@@ -806,6 +810,7 @@ static void recv_deliver(sim_core *core, sim_socket *socket, dure_iocp_event *ev
     size_t left = item->bytes - item->at;
     size_t most = core->base.config.recv_buffer_bytes;
     size_t count = left < most ? left : most;
+    DURE_ASSERT(count > 0);
     memcpy(core->buffer, item->data + item->at, count);
     item->at += count;
     if (item->at == item->bytes) {
@@ -866,6 +871,7 @@ static size_t send_piece(sim_socket *socket, const dure_iocp_slice *slice)
     if (item == NULL) {
         return 0;
     }
+    DURE_ASSERT(count <= slice->len);
     memcpy(item->data, slice->data, count);
     item->from = socket->id;
     item->to = socket->peer_id;
@@ -1006,6 +1012,7 @@ static dure_iocp_event *first_job(const dure_sim_world *world)
 
 static void arrive_job(dure_iocp_event *event)
 {
+    DURE_ASSERT(event->_active);
     dure_list_remove(&event->_node);
     event->_job_fn(event->_job_ctx);
     dure_iocp_ready(event, DURE_OK, 0);
@@ -1015,6 +1022,8 @@ static void arrive_job(dure_iocp_event *event)
 
 static void arrive_data(dure_sim_world *world, sim_item *item, sim_socket *socket)
 {
+    DURE_ASSERT(item->bytes > 0);
+    DURE_ASSERT(item->at == 0);
     if (socket == NULL || socket->has_reset) {
         answer_reset(world, item);
         return;
@@ -1118,7 +1127,8 @@ static bool step_until(dure_sim_world *world, uint64_t limit_ns)
     if (next_ns == UINT64_MAX || next_ns > limit_ns) {
         return false;
     }
-    world->now_ns = next_ns > world->now_ns ? next_ns : world->now_ns;
+    DURE_ASSERT(next_ns >= world->now_ns);
+    world->now_ns = next_ns;
     return true;
 }
 

@@ -203,6 +203,7 @@ static dure_err probe(const char **out_reason)
 
 static void buffer_give(uring_core *core, uint32_t id)
 {
+    DURE_ASSERT(id < core->buffer_count);
     io_uring_buf_ring_add(core->buffer_ring, core->buffers + (size_t)id * core->buffer_bytes,
                           core->buffer_bytes, (unsigned short)id,
                           io_uring_buf_ring_mask(core->buffer_count), 0);
@@ -396,6 +397,8 @@ static void slot_free(uring_core *core, uint32_t index)
 static void uring_destroy(dure_iocp_core *base)
 {
     uring_core *core = core_of(base);
+    DURE_ASSERT(core->noted_count == 0);
+    DURE_ASSERT(core->armed_count == 0);
     ring_close(core);
     if (core->buffer_ring != NULL) {
         (void)munmap(core->buffer_ring, core->buffer_ring_bytes);
@@ -557,6 +560,8 @@ static void uring_close(dure_iocp_socket *base, bool reset)
 static void uring_bury(dure_iocp_socket *base)
 {
     uring_socket *socket = socket_of(base);
+    DURE_ASSERT(base->pending == 0);
+    DURE_ASSERT(socket->fd >= 0);
     (void)close(socket->fd);
     socket->fd = -1;
 }
@@ -898,6 +903,7 @@ static void recv_lend(uring_core *core, const uring_socket *socket, dure_iocp_ev
     }
     uint32_t id = flags >> IORING_CQE_BUFFER_SHIFT;
     DURE_ASSERT(id < core->buffer_count);
+    DURE_ASSERT(result <= (int)core->buffer_bytes);
     if (result > 0 && socket->base.state != DURE_IOCP_SOCKET_CLOSED) {
         event->data = core->buffers + (size_t)id * core->buffer_bytes;
         event->bytes = (size_t)result;
@@ -961,6 +967,8 @@ static void on_cqe(uring_core *core, uint64_t data, int result, uint32_t flags)
     DURE_ASSERT((flags & IORING_CQE_F_MORE) == 0);
     slot_set_state(core, index, SLOT_HANDLED);
     dure_iocp_event *event = core->slots[index].event;
+    DURE_ASSERT(event->_active);
+    DURE_ASSERT(event->_backend_index == index);
     uring_socket *socket = socket_of(event->_socket);
     switch (event->kind) {
     case DURE_IOCP_CONNECT:

@@ -89,6 +89,7 @@ static dure_iocp_event *jobs_next(dure_iocp_jobs *jobs)
     if (node != NULL) {
         jobs->queued_count--;
         event = DURE_CONTAINER_OF(node, dure_iocp_event, _node);
+        DURE_ASSERT(event->_backend_index == JOB_QUEUED);
         event->_backend_index = JOB_BEGUN;
     }
     dure_mutex_unlock(jobs->mutex);
@@ -129,6 +130,9 @@ dure_err dure_iocp_jobs_push(dure_iocp_jobs *jobs, dure_iocp_event *event)
     if (err != DURE_OK) {
         return err;
     }
+    DURE_ASSERT(event->kind == DURE_IOCP_JOB);
+    DURE_ASSERT(dure_list_is_empty(&event->_node));
+    DURE_ASSERT(jobs->thread_count > 0);
     dure_mutex_lock(jobs->mutex);
     event->_backend_index = JOB_QUEUED;
     dure_list_push_back(&jobs->queue, &event->_node);

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "base/assert.h"
 #include "iocp/winsock_win32.h"
 
 typedef enum dure_op_kind {
@@ -30,6 +31,7 @@ typedef struct dure_op {
 static inline void dure_op_begin(dure_op *op, dure_op_kind kind, void *owner)
 {
     const OVERLAPPED zero = {0};
+    DURE_ASSERT(!op->is_pending); /* the system still has this memory */
     op->overlapped = zero;
     op->kind = kind;
     op->is_pending = true;

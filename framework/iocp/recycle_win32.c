@@ -115,6 +115,8 @@ bool dure_recycler_give(dure_recycler *recycler, dure_socket_sort sort, dure_fam
 void dure_recycler_completed(dure_recycler *recycler, dure_op *op)
 {
     leaver *self = op->owner;
+    DURE_ASSERT(op->kind == DURE_OP_RECYCLE);
+    DURE_ASSERT(recycler->leaving_count > 0);
     dure_list_remove(&self->node);
     recycler->leaving_count--;
     if (self->handle != INVALID_SOCKET) {

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/assert.h"
+
 /* Between probes after the first, and how many are lost before the connection is. */
 #define KEEPALIVE_INTERVAL_S 10
 #define KEEPALIVE_PROBES     3
@@ -41,6 +43,7 @@ dure_err dure_socket_fd_open(dure_family family, int *out_fd)
 
 void dure_socket_fd_set_abort(int fd)
 {
+    DURE_ASSERT(fd >= 0);
     struct linger linger = {.l_onoff = 1, .l_linger = 0};
     (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 }

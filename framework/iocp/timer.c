@@ -79,6 +79,7 @@ dure_err dure_timer_heap_add(dure_timer_heap *heap, dure_iocp_event *event, uint
         heap->_items = items;
         heap->_capacity = capacity;
     }
+    DURE_ASSERT(heap->count < heap->_capacity);
     event->_due_ns = due_ns;
     event->_sequence = heap->_next_sequence++;
     sift_up(heap, heap->count++, event);

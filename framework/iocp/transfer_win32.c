@@ -48,6 +48,7 @@ dure_err dure_win32_recv(win32_socket *socket, dure_iocp_event *event)
 
 void dure_win32_recv_done(win32_socket *socket, dure_iocp_event *event, int system_error)
 {
+    DURE_ASSERT(event->kind == DURE_IOCP_RECV || event->kind == DURE_IOCP_PRE_RECV);
     if (socket->base.state == DURE_IOCP_SOCKET_CLOSED || socket->in_op.is_cancelled) {
         dure_iocp_ready(event, DURE_ERR_CANCELLED, 0); /* bytes that are there stay there */
     } else if (system_error != 0) {
@@ -82,6 +83,7 @@ static bool recv_result(win32_core *core, win32_socket *socket, dure_iocp_event 
     uint32_t asked = core->base.config.recv_buffer_bytes;
     int system_error = got < 0 ? WSAGetLastError() : 0;
     if (got > 0) {
+        DURE_ASSERT((uint32_t)got <= asked);
         event->data = core->buffer;
         event->bytes = (size_t)got;
         dure_iocp_deliver(event, DURE_OK, 0, true);
@@ -178,6 +180,7 @@ dure_err dure_win32_send(win32_socket *socket, dure_iocp_event *event)
 void dure_win32_send_done(win32_socket *socket, dure_iocp_event *event, size_t bytes,
                           int system_error)
 {
+    DURE_ASSERT(event->kind == DURE_IOCP_SEND);
     bool is_all = bytes > 0 && dure_iocp_event_advance(event, bytes);
     if (is_all) {
         dure_iocp_ready(event, DURE_OK, 0);

@@ -418,8 +418,8 @@ static void what_a_forked_process_shares_is_closed_all_the_same(void)
 }
 
 DURE_SUITE(contract_platform, DURE_TEST(without_descriptors_accepting_ends_and_recovers),
-           DURE_TEST(cores_of_one_process_share_its_descriptors),
            DURE_TEST(a_core_changes_threads_though_no_descriptor_is_left),
            DURE_TEST(nothing_is_held_after_a_thousand_lives),
            DURE_TEST(a_socket_that_cannot_be_taken_over_ends),
+           DURE_TEST(cores_of_one_process_share_its_descriptors),
            DURE_TEST(what_a_forked_process_shares_is_closed_all_the_same));
