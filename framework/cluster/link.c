@@ -15,6 +15,11 @@
 
 #define OUT_MAX 16384u
 
+/* Connections that are there beside strangers and links: each peer's, its successors, and those
+ * that have been cut and are on their way out, some rounds of accepts. */
+#define ROOM_PER_PEER 4u
+#define ROOM          256u
+
 static void redial_due(dure_deadline *deadline);
 
 static dure_log *log_of(const dure_links *links)
@@ -54,6 +59,37 @@ static dure_err self_init(dure_links *links, const dure_links_config *config)
     return err;
 }
 
+/*
+ * Half of the places are for those who have said nothing yet, half for those whose hello came, so
+ * that an honest peer, whose hello comes with its connection, has to outlast only those who do as
+ * much as it does. Of each half, half may be of one address, unless that is exempt.
+ */
+static dure_err strangers_init(dure_links *links, const dure_links_config *config)
+{
+    const dure_registry_settings *settings = links->settings;
+    const bool is_less =
+        config->strangers_max != 0 && config->strangers_max < settings->link_strangers_max;
+    links->strangers_max = is_less ? config->strangers_max : settings->link_strangers_max;
+    DURE_ASSERT(links->strangers_max >= 8);
+    dure_strangers_config strangers = {.most = links->strangers_max / 2,
+                                       .most_per_address = links->strangers_max / 4,
+                                       .exempt = &settings->address_exempt};
+    dure_err err = dure_iocp_core_entropy(links->core, &strangers.seed, sizeof strangers.seed);
+    if (err == DURE_OK) {
+        err = dure_strangers_create(&strangers, &links->silent);
+    }
+    if (err == DURE_OK) {
+        err = dure_strangers_create(&strangers, &links->spoken);
+    }
+    return err;
+}
+
+static void strangers_fini(dure_strangers *strangers)
+{
+    DURE_ASSERT(strangers == NULL || dure_strangers_count(strangers) == 0);
+    dure_strangers_destroy(strangers);
+}
+
 dure_err dure_links_create(const dure_links_config *config, dure_links **out_links)
 {
     dure_links *links = dure_mem_alloc(sizeof *links);
@@ -72,6 +108,9 @@ dure_err dure_links_create(const dure_links_config *config, dure_links **out_lin
     links->link_count = (uint32_t)dure_registry_node_count(config->registry);
     links->links = dure_mem_alloc_array(links->link_count + 1u, sizeof *links->links);
     dure_err err = links->links == NULL ? DURE_ERR_NO_MEMORY : self_init(links, config);
+    if (err == DURE_OK) {
+        err = strangers_init(links, config);
+    }
     if (err != DURE_OK) {
         dure_links_destroy(links);
         return err;
@@ -93,6 +132,8 @@ void dure_links_destroy(dure_links *links)
         dure_service_destroy(links->links[i].service);
     }
     dure_service_destroy(links->server);
+    strangers_fini(links->silent);
+    strangers_fini(links->spoken);
     dure_buf_fini(&links->out);
     dure_mem_free(links->links);
     dure_mem_free(links);
@@ -133,7 +174,7 @@ static void fill_service_config(dure_links *links, dure_service_config *config)
     dure_service_config_init(config);
     config->cores = &links->core;
     config->core_count = 1;
-    config->sessions_max = links->link_count * 4 + 64; /* each peer, its successors, strangers */
+    config->sessions_max = links->link_count * ROOM_PER_PEER + links->strangers_max + ROOM;
     config->send_queue_max = links->settings->link_queue_max_bytes + DURE_LINK_CONTROL_BYTES;
     config->recv_rest_max = DURE_WIRE_LINK_FRAME_MAX;
     config->close_ms = DURE_LINK_CLOSE_MS;

@@ -46,6 +46,7 @@ typedef struct dure_links_config {
     uint64_t schema_hash;
     dure_deadlines *deadlines;           /* borrowed for life */
     bool listens_on_free_port;           /* also where the registry says port 0 and nobody dials */
+    uint32_t strangers_max;              /* less than link_strangers_max, at least 8; 0: that */
     const dure_links_handlers *handlers; /* complete; borrowed for life */
     void *ctx;
 } dure_links_config;
@@ -145,6 +146,7 @@ typedef struct dure_links_counters {
     uint64_t down;
     uint64_t dial_failed;
     uint64_t refused;       /* handshakes that ended without a link */
+    uint64_t shed;          /* of these, those that made room for another stranger */
     uint64_t replaced;      /* connections that gave way to another of the same link */
     uint64_t overloaded;    /* calls and notifies that found a link's queue too long */
     uint64_t not_begun;     /* requests whose cancel stood behind them in what came at once */

@@ -39,6 +39,9 @@ static void conn_set_state(dure_link_conn *conn, dure_link_conn_state state)
 {
     DURE_ASSERT(step_is_allowed(conn->state, state));
     conn->state = state;
+    if (state == DURE_LINK_CONN_UP || state == DURE_LINK_CONN_WAITING) {
+        dure_strangers_remove(&conn->stranger); /* one that ended is one until it is gone */
+    }
 }
 
 /* ---- birth and death ---- */
@@ -89,6 +92,7 @@ static void conn_destroy(dure_link_conn *conn)
 {
     DURE_ASSERT(conn->state == DURE_LINK_CONN_ENDED);
     dure_list_remove(&conn->node);
+    dure_strangers_remove(&conn->stranger);
     conn_drop_hello(conn);
     dure_link_lanes_fini(&conn->lanes);
     dure_link_parts_fini(&conn->parts);
@@ -430,6 +434,42 @@ static void conn_on_sent(dure_session *session, size_t bytes)
     dure_link_look_for_room(conn);
 }
 
+/* One that gives its place to another stranger: it has been connected for longest. */
+static void conn_shed(dure_link_conn *conn)
+{
+    DURE_ASSERT(!conn->is_dialled);
+    DURE_ASSERT(conn->state == DURE_LINK_CONN_HANDSHAKE || conn->state == DURE_LINK_CONN_ENDED);
+    conn->links->counters.shed++;
+    if (conn->state == DURE_LINK_CONN_ENDED) {
+        dure_session_abort(conn->session, DURE_ERR_OVERLOADED); /* its end took too long */
+    } else {
+        dure_link_conn_end(conn, DURE_ERR_OVERLOADED, "more strangers came than there is room for",
+                           true);
+    }
+}
+
+static dure_err conn_count_stranger(dure_link_conn *conn, dure_strangers *strangers)
+{
+    dure_stranger *surplus = NULL;
+    const dure_err err =
+        dure_strangers_add(strangers, &conn->stranger, dure_session_peer(conn->session), &surplus);
+    if (surplus != NULL) {
+        conn_shed(DURE_CONTAINER_OF(surplus, dure_link_conn, stranger));
+    }
+    return err;
+}
+
+void dure_link_conn_has_spoken(dure_link_conn *conn)
+{
+    DURE_ASSERT(!conn->is_dialled);
+    DURE_ASSERT(conn->state == DURE_LINK_CONN_HANDSHAKE);
+    dure_strangers_remove(&conn->stranger);
+    const dure_err err = conn_count_stranger(conn, conn->links->spoken);
+    if (err != DURE_OK) {
+        dure_link_conn_end(conn, err, "no memory to count it", true);
+    }
+}
+
 static void conn_begin(dure_links *links, dure_session *session, dure_link *link)
 {
     dure_link_conn *conn = conn_create(links, session, link);
@@ -440,6 +480,9 @@ static void conn_begin(dure_links *links, dure_session *session, dure_link *link
     dure_session_set_context(session, conn);
     dure_err err =
         dure_deadline_set(links->deadlines, &conn->deadline, links->settings->handshake_ms);
+    if (err == DURE_OK && !conn->is_dialled) {
+        err = conn_count_stranger(conn, links->silent);
+    }
     if (err == DURE_OK) {
         dure_buf_clear(&links->out);
         err = dure_hello_start(conn->hello, &links->out);

@@ -36,6 +36,8 @@ static void conn_on_hello_frame(dure_link_conn *conn, const dure_frame *frame, d
         if (is_duplicate) {
             links->handlers->on_duplicate(links->ctx);
         }
+    } else if (hello->state == DURE_HELLO_WAIT_PROOF) {
+        dure_link_conn_has_spoken(conn);
     } else if (hello->state == DURE_HELLO_PROVEN || hello->state == DURE_HELLO_DONE) {
         if (!conn->is_dialled) {
             conn->link = dure_links_find(links, hello->peer);

@@ -15,8 +15,8 @@
 #include "net/address.h"
 #include "net/backoff.h"
 #include "net/client_service.h"
-
 #include "net/server_service.h"
+#include "net/strangers.h"
 
 #define DURE_LINK_PROBE_MS       2000u  /* an old connection has so long to prove it lives */
 #define DURE_LINK_IDENTITY_MS    60000u /* no redial sooner after a refused identity */
@@ -51,6 +51,7 @@ struct dure_link_conn {
     dure_link *link; /* dialled: from the start; accepted: once the peer is known */
     dure_link_conn_state state;
     bool is_dialled;
+    dure_stranger stranger; /* accepted: counted until the handshake is over */
     dure_err cut_cause; /* it is cut with that, which its session reports later; OK: it is not */
     uint64_t incarnation;
     dure_hello *hello;      /* until the handshake is over */
@@ -100,12 +101,15 @@ struct dure_links {
     const dure_links_handlers *handlers;
     void *ctx;
     bool listens_on_free_port;
+    uint32_t strangers_max;
     dure_hello_self self;
     dure_link *links; /* by index in the registry; that of this node itself is not used */
     uint32_t link_count;
 
     /* owner */
     dure_service *server;
+    dure_strangers *silent; /* accepted; no sound hello has come */
+    dure_strangers *spoken; /* accepted; it has, and the handshake has not ended */
     uint32_t open_services;
     bool is_started;
     uint32_t drain_ms; /* this node drains; 0: it does not */
@@ -153,6 +157,9 @@ void dure_link_conn_send_u64(dure_link_conn *conn, dure_frame_kind kind, uint64_
 
 /* The pong of the probe came: the one that waited for its place is refused. */
 void dure_link_conn_probe_answered(dure_link_conn *conn);
+
+/* A sound hello came: it stands in line with others who have said so much. */
+void dure_link_conn_has_spoken(dure_link_conn *conn);
 
 /* Cuts it; its end is reported later, because the caller stands in the middle of its use. */
 void dure_link_conn_cut_later(dure_link_conn *conn, dure_err cause);

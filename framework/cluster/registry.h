@@ -87,7 +87,7 @@ bool dure_registry_setting_bool(const dure_registry *registry, const char *node_
     X(connects_per_s, 200, 0, 1000000)                                                             \
     X(connects_burst, 1000, 1, 10000000)                                                           \
     X(strangers_per_address, 1024, 0, 1000000)                                                     \
-    X(link_strangers_max, 256, 8, 65536)                                                           \
+    X(link_strangers_max, 4096, 8, 65536)                                                          \
     X(write_stall_ms, 10000, 100, 600000)                                                          \
     X(descriptor_reserve, 128, 16, 65536)                                                          \
     X(memory_limit_mib, 0, 0, 16777216)                                                            \

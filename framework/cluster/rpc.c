@@ -177,6 +177,7 @@ static dure_err create_links(dure_rpc *rpc)
         .schema_hash = rpc->config.schema_hash,
         .deadlines = &rpc->deadlines,
         .listens_on_free_port = rpc->config.listens_on_free_port,
+        .strangers_max = rpc->config.link_strangers_max,
         .handlers = &links_handlers,
         .ctx = rpc,
     };
@@ -386,6 +387,7 @@ void dure_rpc_counters_of(const dure_rpc *rpc, dure_rpc_counters *out_counters)
     *out_counters = rpc->counters;
     out_counters->links_up = links.up;
     out_counters->links_refused = links.refused;
+    out_counters->links_shed = links.shed;
     out_counters->links_replaced = links.replaced;
     out_counters->dials_failed = links.dial_failed;
     out_counters->links_slow = links.slow;

@@ -335,6 +335,8 @@ typedef struct dure_rpc_config {
     void (*on_closed)(dure_rpc *rpc, void *state);
     /* Listens on a free port also where the registry says port 0 and nobody dials this role. */
     bool listens_on_free_port;
+    /* Where the process has descriptors for less than link_strangers_max; 0: that. */
+    uint32_t link_strangers_max;
 } dure_rpc_config;
 
 /*
@@ -389,6 +391,7 @@ typedef struct dure_rpc_counters {
     uint64_t unknown_notifies; /* for methods that this node does not serve; dropped */
     uint64_t links_up;         /* how often a link stood */
     uint64_t links_refused;
+    uint64_t links_shed; /* of these, strangers that made room for another one */
     uint64_t links_replaced;
     uint64_t dials_failed;
     uint64_t links_slow; /* cut because their peer took nothing for write_stall_ms */

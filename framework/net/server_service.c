@@ -9,7 +9,7 @@
 #include "net/listener.h"
 #include "net/session_impl.h"
 
-#define SERVER_BACKLOG 1024u
+#define SERVER_BACKLOG 4096u
 
 struct dure_server {
     dure_service base;

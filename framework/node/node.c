@@ -346,6 +346,12 @@ static void *node_method_state(void *state, const dure_method *method)
 
 /* ---- making and starting ---- */
 
+/* Of few descriptors strangers at the link port may take a part only. */
+static uint32_t node_link_strangers_max(uint32_t descriptors)
+{
+    return descriptors / 8u > 8u ? descriptors / 8u : 8u;
+}
+
 static dure_err node_make_rpc(dure_node *node)
 {
     const dure_method *tables[2] = {node_builtin_methods, node->config.role->methods};
@@ -366,6 +372,7 @@ static dure_err node_make_rpc(dure_node *node)
         .on_duplicate = node_on_duplicate,
         .on_closed = node_rpc_closed,
         .listens_on_free_port = node->config.free_ports,
+        .link_strangers_max = node_link_strangers_max(node_resources_descriptors_max()),
     };
     return dure_rpc_create(&config, &node->rpc);
 }
