@@ -3,6 +3,7 @@
  * A player and its game node: what a client hears of its calls while the player is taken over, or
  * on its way to a node, and in which order and for how long calls wait.
  */
+#include "db.schema.h"
 #include "nodes/game/game.h"
 #include "nodes/gateway/gateway.h"
 #include "role_cluster.h"
@@ -116,7 +117,7 @@ static void calls_that_met_no_player_are_made_again_in_their_order(void)
     const uint64_t heard = bob.notified;
     uint32_t ids[6];
     for (int i = 0; i < 6; i++) {
-        char text[8];
+        char text[16];
         (void)snprintf(text, sizeof text, "%d", i);
         ids[i] = role_client_ask(&ada, "chat", "s", text);
         step(&cluster, 2); /* some are answered while others come */
@@ -129,6 +130,45 @@ static void calls_that_met_no_player_are_made_again_in_their_order(void)
     DURE_CHECK_EQ(bob.notified, heard + 6); /* each once */
     DURE_CHECK_STR(bob.said, "5");
     DURE_CHECK(bob.is_in_order);
+    const gateway *g = dure_node_state(role_cluster_node(&cluster, "gateway-1")->node);
+    DURE_CHECK_EQ(g->clients.unbound_count, 0); /* the tick has nobody to look after */
+    close_pair(&cluster, &ada, &bob);
+}
+
+static void on_given_up(void *ctx, const dure_outcome *outcome, const db_save_result *result)
+{
+    (void)ctx;
+    (void)result;
+    DURE_CHECK_OK(outcome->status);
+}
+
+/* db takes the player from its node, which has not heard of it yet. */
+static void give_up_at_db(role_cluster *cluster, const role_node *node, const char *player)
+{
+    const game *g = dure_node_state(node->node);
+    const world_player *owned = world_find(g->world, dure_str_of(player));
+    DURE_REQUIRE(owned != NULL);
+    const dure_target db = dure_to_role("db");
+    const db_save_params in = {.player = dure_str_of(player),
+                               .room = dure_str_of(owned->room->name),
+                               .epoch = owned->epoch,
+                               .leaves = true};
+    DURE_REQUIRE_OK(
+        db_call_save(role_cluster_rpc(cluster, node->id), &db, &in, NULL, on_given_up, NULL, NULL));
+    role_cluster_run(cluster, 100);
+}
+
+static void a_gift_of_who_is_fenced_is_given_when_the_player_is_in_again(void)
+{
+    role_cluster cluster;
+    role_client ada;
+    role_client bob;
+    open_pair(&cluster, &ada, &bob, NULL);
+    give_up_at_db(&cluster, node_of(&ada), "ada");
+    DURE_CHECK_OK(role_client_call(&ada, "give", "ssu", "bob", "gold", (uint64_t)1));
+    DURE_CHECK_EQ(role_client_count(&ada, "balance"), 99);
+    DURE_CHECK_OK(role_client_call(&bob, "inventory", ""));
+    DURE_CHECK_EQ(role_client_count(&bob, "gold"), 101);
     close_pair(&cluster, &ada, &bob);
 }
 
@@ -188,6 +228,28 @@ static void what_waited_past_its_deadline_is_not_begun(void)
     role_node_start(node);
     role_cluster_run(&cluster, 5000);
     DURE_CHECK_OK(role_client_call(&ada, "whoami", "")); /* logged in as ever */
+    close_pair(&cluster, &ada, &bob);
+}
+
+static void a_login_that_was_not_answered_is_not_waited_for(void)
+{
+    role_cluster cluster;
+    role_client ada;
+    role_client bob;
+    role_client cyd;
+    open_pair(&cluster, &ada, &bob, NULL);
+    const gateway *g = dure_node_state(role_cluster_node(&cluster, "gateway-1")->node);
+    role_client_open(&cyd, &cluster, "gateway-1");
+    DURE_CHECK(role_client_ask(&cyd, "login", "s", "cyd") != 0);
+    const gateway_client *client = NULL;
+    while (client == NULL || client->state != GATEWAY_CLIENT_ENTERING) {
+        DURE_REQUIRE(dure_sim_step(cluster.world));
+        client = gateway_client_find(&g->clients, g->last_client);
+    }
+    role_client_abort(&cyd);
+    role_cluster_run(&cluster, 500);
+    DURE_CHECK(gateway_client_find(&g->clients, g->last_client) == NULL);
+    role_client_close(&cyd);
     close_pair(&cluster, &ada, &bob);
 }
 
@@ -269,8 +331,10 @@ static void a_state_steps_only_as_it_is_drawn(void)
 
 DURE_SUITE(nodes_binding, DURE_TEST(who_is_taken_over_hears_that_and_nothing_untrue),
            DURE_TEST(calls_that_met_no_player_are_made_again_in_their_order),
+           DURE_TEST(a_gift_of_who_is_fenced_is_given_when_the_player_is_in_again),
            DURE_TEST(an_error_of_a_role_is_no_news_of_the_player),
            DURE_TEST(calls_wait_so_long_for_a_node_that_drained),
            DURE_TEST(what_waited_past_its_deadline_is_not_begun),
+           DURE_TEST(a_login_that_was_not_answered_is_not_waited_for),
            DURE_TEST(a_node_that_answers_nobody_keeps_nobody_from_the_others),
            DURE_TEST(a_state_steps_only_as_it_is_drawn));

@@ -216,8 +216,26 @@ static void the_newer_token_serves_and_ends_the_older(void)
     close_pair(&cluster, &ada, &bob);
 }
 
+static void a_token_ends_with_its_login(void)
+{
+    role_cluster cluster;
+    role_client ada;
+    role_client bob;
+    role_client elsewhere;
+    open_pair(&cluster, &ada, &bob);
+    DURE_CHECK_OK(role_client_call(&ada, "logout", ""));
+    check_refused(&cluster, ada.token);
+    DURE_CHECK_OK(role_client_login(&ada, "ada"));
+    role_client_open(&elsewhere, &cluster, "gateway-2");
+    DURE_CHECK_OK(role_client_login(&elsewhere, "ada"));
+    check_refused(&cluster, ada.token);
+    role_client_close(&elsewhere);
+    close_pair(&cluster, &ada, &bob);
+}
+
 DURE_SUITE(nodes_sessions, DURE_TEST(each_login_has_a_number_of_its_own),
            DURE_TEST(what_was_meant_for_a_player_never_reaches_the_next),
            DURE_TEST(a_lost_answer_to_resume_does_not_lose_the_session),
            DURE_TEST(a_token_is_used_up_when_its_client_is_heard),
-           DURE_TEST(the_newer_token_serves_and_ends_the_older));
+           DURE_TEST(the_newer_token_serves_and_ends_the_older),
+           DURE_TEST(a_token_ends_with_its_login));
