@@ -493,6 +493,80 @@ static void stop_wakes_an_idle_core(void)
     rig_close(&r);
 }
 
+/* ---- posts to a core that waits ---- */
+
+#define KNOCKS    50u
+#define KNOCKS_MS 5000u /* a core that sleeps through one is ended by its timer then */
+
+typedef struct knocking {
+    rig rig;
+    actor actors[KNOCKS];
+    actor guard;
+    dure_mutex *mutex;
+    dure_cond *cond;
+    uint32_t heard; /* under the mutex */
+    bool is_over;   /* likewise */
+} knocking;
+
+static void hear_the_knock(actor *self, dure_iocp_event *event)
+{
+    knocking *k = self->ctx;
+    dure_mutex_lock(k->mutex);
+    k->heard += event->kind == DURE_IOCP_POST ? 1 : 0;
+    k->is_over = k->heard == KNOCKS || event->kind == DURE_IOCP_TIMER;
+    dure_cond_broadcast(k->cond);
+    dure_mutex_unlock(k->mutex);
+    if (k->is_over) {
+        dure_iocp_cancel(actor_event(&k->guard, DURE_IOCP_TIMER));
+        dure_iocp_core_stop(self->rig->core);
+    }
+}
+
+static void knock(knocking *k)
+{
+    dure_mutex_lock(k->mutex);
+    for (uint32_t i = 0; i < KNOCKS && !k->is_over; i++) {
+        dure_iocp_post(k->rig.core, actor_event(&k->actors[i], DURE_IOCP_POST));
+        while (k->heard == i && !k->is_over) {
+            dure_cond_wait(k->cond, k->mutex);
+        }
+    }
+    dure_mutex_unlock(k->mutex);
+}
+
+/* Each is posted when the one before was heard: most of them meet a core that waits again. */
+static void every_post_wakes_a_core_that_waits(void)
+{
+    knocking k = {0};
+    dure_thread *thread = NULL;
+    if (rig_is_sim()) {
+        return; /* nothing waits there */
+    }
+    k.mutex = dure_mutex_create();
+    k.cond = dure_cond_create();
+    rig_open(&k.rig, NULL);
+    actor_init(&k.guard, &k.rig);
+    k.guard.on_event = hear_the_knock;
+    k.guard.ctx = &k;
+    DURE_REQUIRE_OK(dure_iocp_timer(k.rig.core, actor_event(&k.guard, DURE_IOCP_TIMER), KNOCKS_MS));
+    for (size_t i = 0; i < KNOCKS; i++) {
+        actor_init(&k.actors[i], &k.rig);
+        k.actors[i].on_event = hear_the_knock;
+        k.actors[i].ctx = &k;
+    }
+    DURE_REQUIRE_OK(dure_thread_create("core", run_core, k.rig.core, &thread));
+    knock(&k);
+    dure_thread_join(thread);
+    DURE_CHECK_EQ(k.heard, KNOCKS);
+    for (size_t i = 0; i < KNOCKS; i++) {
+        actor_fini(&k.actors[i]);
+    }
+    actor_fini(&k.guard);
+    rig_close(&k.rig);
+    dure_cond_destroy(k.cond);
+    dure_mutex_destroy(k.mutex);
+}
+
 /* ---- what one round does ---- */
 
 #define FED_AT_LEAST 2u
@@ -661,7 +735,7 @@ DURE_SUITE(contract_core, DURE_TEST(timers_come_in_order_and_never_early),
            DURE_TEST(what_is_deferred_runs_once_after_the_dispatch),
            DURE_TEST(stop_under_load_returns_with_an_empty_ledger),
            DURE_TEST(stop_with_everything_pending_completes_each_once),
-           DURE_TEST(stop_wakes_an_idle_core),
+           DURE_TEST(stop_wakes_an_idle_core), DURE_TEST(every_post_wakes_a_core_that_waits),
            DURE_TEST(what_is_known_at_once_completes_in_the_same_round),
            DURE_TEST(a_core_that_feeds_itself_comes_to_look_around),
            DURE_TEST(any_number_may_be_started_before_the_first_round),
