@@ -19,13 +19,20 @@ typedef struct dure_service_config {
     dure_iocp_core *const *cores;
     size_t core_count;                     /* at least 1, at most 64 */
     const dure_session_handlers *handlers; /* all set; borrowed for the service's life */
-    void *context;                         /* dure_service_context */
-    const dure_filter_factory *filter;     /* NULL: identity */
-    uint32_t sessions_max; /* server: most at once, further ones are closed at accept */
-    size_t send_queue_max; /* bytes; past it send fails as OVERLOADED */
-    size_t recv_rest_max;  /* bytes that on_recv may leave unconsumed before TOO_LARGE */
-    uint32_t close_ms;     /* a graceful end in all; then the session is cut */
-    uint32_t connect_ms;   /* a connect in all, look-up and handshake of a filter included */
+    /*
+     * The peer has ended its sending, and on_recv has had all of its bytes. NULL: the session
+     * disconnects with PEER_CLOSED. Set: it stays connected, for what it still has to write, until
+     * its user disconnects it, who sees to it that this comes. A reset ends it at once, and one
+     * that comes after the end does when something is written.
+     */
+    void (*on_peer_ended)(dure_session *session);
+    void *context;                     /* dure_service_context */
+    const dure_filter_factory *filter; /* NULL: identity */
+    uint32_t sessions_max;             /* server: most at once, further ones are closed at accept */
+    size_t send_queue_max;             /* bytes; past it send fails as OVERLOADED */
+    size_t recv_rest_max; /* bytes that on_recv may leave unconsumed before TOO_LARGE */
+    uint32_t close_ms;    /* a graceful end in all; then the session is cut */
+    uint32_t connect_ms;  /* a connect in all, look-up and handshake of a filter included */
     /* Queued bytes of which none has got on for so long (the system has taken none and the peer's
      * has acknowledged none): cut as SLOW, an eighth of it later at most. 0: never. On Windows a
      * send gets on in pieces of 64 KiB. */

@@ -122,8 +122,7 @@ static void session_reset(dure_session *session)
     session->peer = (dure_net_address){0};
     session->last_recv_ms = 0;
     session->was_connected = false;
-    session->is_read_ended = false;
-    session->is_paused = false;
+    session->reading = DURE_SESSION_FLOWING;
     session->is_offer_due = false;
     session->in_flight_at = 0;
     session->sent_total = 0;
@@ -377,7 +376,7 @@ static void session_end_sending(dure_session *session)
 /* READ: what still comes is read and thrown away, so that the peer sees an end and no reset. */
 static void session_read_to_end(dure_session *session)
 {
-    if (session->is_read_ended) {
+    if (session->reading == DURE_SESSION_ENDED) {
         session_cut(session, false);
         return;
     }

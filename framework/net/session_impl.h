@@ -29,6 +29,18 @@ typedef enum dure_session_ending {
     DURE_SESSION_ENDING_CUT    /* the socket is closed; pending operations come back */
 } dure_session_ending;
 
+/* What becomes of what the peer sends; within a life. */
+#define DURE_SESSION_READING_LIST(X)                                                               \
+    X(FLOWING) /* a receive is on its way, or is started when its cancelled one comes back */      \
+    X(PAUSED)  /* by the user; an end of the peer stays in the socket, behind its bytes */         \
+    X(ENDED)   /* the peer's end, or an error, was seen: there is nothing more to read */
+
+typedef enum dure_session_reading {
+#define DURE_SESSION_READING_ROW(name) DURE_SESSION_##name,
+    DURE_SESSION_READING_LIST(DURE_SESSION_READING_ROW)
+#undef DURE_SESSION_READING_ROW
+} dure_session_reading;
+
 /* A ClientService's half of one session: where to dial and when. */
 typedef struct dure_client_slot {
     dure_iocp_object object;
@@ -64,8 +76,7 @@ struct dure_session {
     dure_net_address peer;
     uint64_t last_recv_ms;
     bool was_connected;
-    bool is_read_ended; /* the peer's end, or an error, was seen */
-    bool is_paused;
+    dure_session_reading reading;
     bool is_offer_due; /* the rest is to be offered again after a pause */
 
     dure_buf rest;      /* received, not consumed */

@@ -6,6 +6,20 @@
 #include "base/assert.h"
 #include "net/session_impl.h"
 
+/* Rows: from; bits: to. */
+static const unsigned reading_steps[] = {
+    [DURE_SESSION_FLOWING] = 1u << DURE_SESSION_PAUSED | 1u << DURE_SESSION_ENDED,
+    [DURE_SESSION_PAUSED] = 1u << DURE_SESSION_FLOWING | 1u << DURE_SESSION_ENDED,
+    [DURE_SESSION_ENDED] = 0,
+};
+
+static void session_set_reading(dure_session *session, dure_session_reading reading)
+{
+    DURE_ASSERT((reading_steps[session->reading] & (1u << (unsigned)reading)) != 0);
+    session->reading = reading;
+    session->is_offer_due = reading == DURE_SESSION_FLOWING;
+}
+
 dure_err dure_session_recv_start(dure_session *session)
 {
     return dure_iocp_recv(session->socket, &session->recv_event);
@@ -14,7 +28,7 @@ dure_err dure_session_recv_start(dure_session *session)
 /* Whether bytes go to the reader now. */
 static bool session_is_reading(const dure_session *session)
 {
-    return session->state == DURE_SESSION_CONNECTED && !session->is_paused;
+    return session->state == DURE_SESSION_CONNECTED && session->reading != DURE_SESSION_PAUSED;
 }
 
 /* One call of on_recv. False when the session is to get no more. */
@@ -57,7 +71,8 @@ static bool session_store(dure_session *session, const uint8_t *data, size_t len
 /* What may stay after a reader had its chance. */
 static bool session_check_rest(dure_session *session)
 {
-    if (!session->is_paused && session->rest.len > session_config(session)->recv_rest_max) {
+    if (session->reading != DURE_SESSION_PAUSED &&
+        session->rest.len > session_config(session)->recv_rest_max) {
         dure_session_disconnect(session, DURE_ERR_TOO_LARGE);
         return false;
     }
@@ -137,9 +152,6 @@ static void session_feed(dure_session *session, const uint8_t *data, size_t len)
 {
     session->last_recv_ms = dure_iocp_core_now_ms(session->object.core);
     dure_shard_count(&session->shard->counters.recv_bytes, len);
-    if (session->is_offer_due) {
-        dure_session_offer_again(session);
-    }
     if (session->state == DURE_SESSION_CLOSING) {
         return; /* read to the end, for nobody */
     }
@@ -166,32 +178,50 @@ static void session_recv_again(dure_session *session)
     }
 }
 
+/* The receive came back without an end: our own pause, perhaps taken back meanwhile. */
+static void session_recv_returned(dure_session *session)
+{
+    if (session->reading == DURE_SESSION_FLOWING || session->state == DURE_SESSION_CLOSING) {
+        session_recv_again(session);
+    }
+}
+
+/* The peer sends no more. What it sent before has been offered. */
+static void session_peer_ended(dure_session *session)
+{
+    void (*on_peer_ended)(dure_session * session) = session_config(session)->on_peer_ended;
+    if (session->state == DURE_SESSION_CONNECTED && on_peer_ended != NULL) {
+        on_peer_ended(session);
+    } else {
+        dure_session_disconnect(session, DURE_ERR_PEER_CLOSED);
+    }
+}
+
 static void session_recv_ended(dure_session *session, dure_err status)
 {
+    DURE_ASSERT(session->reading != DURE_SESSION_ENDED);
     if (session->ending == DURE_SESSION_ENDING_CUT) {
         return;
     }
     if (status == DURE_ERR_CANCELLED || status == DURE_ERR_NO_BUFFERS || status == DURE_OK) {
-        /* Our own pause, perhaps taken back meanwhile, or a shortage that has passed. */
-        if (!session->is_paused || session->state == DURE_SESSION_CLOSING) {
-            session_recv_again(session);
-        }
+        session_recv_returned(session);
         return;
     }
-    session->is_read_ended = true;
+    const bool is_end = status == DURE_ERR_PEER_CLOSED;
     if (session->is_offer_due) {
         dure_session_offer_again(session);
     }
-    if (status == DURE_ERR_PEER_CLOSED && session->is_paused &&
-        session->state == DURE_SESSION_CONNECTED) {
-        session->is_read_ended = false; /* behind what waits here: read again after the pause */
-        return;
+    if (is_end && session->state == DURE_SESSION_CONNECTED &&
+        (session->reading == DURE_SESSION_PAUSED ||
+         dure_iocp_event_is_active(&session->recv_event))) {
+        return; /* behind what waits here: it comes again after the pause */
     }
-    if (status == DURE_ERR_PEER_CLOSED && session->state != DURE_SESSION_CONNECTING) {
-        dure_session_disconnect(session, DURE_ERR_PEER_CLOSED);
-        return;
+    session_set_reading(session, DURE_SESSION_ENDED);
+    if (is_end && session->state != DURE_SESSION_CONNECTING) {
+        session_peer_ended(session);
+    } else {
+        dure_session_fail(session, status);
     }
-    dure_session_fail(session, status);
 }
 
 void dure_session_recv_done(dure_session *session, const dure_iocp_event *event)
@@ -212,25 +242,22 @@ void dure_session_recv_done(dure_session *session, const dure_iocp_event *event)
 void dure_session_pause_recv(dure_session *session)
 {
     DURE_ASSERT_OWNER(session->object.core);
-    if (session->state != DURE_SESSION_CONNECTED || session->is_paused) {
-        return;
+    if (session->state == DURE_SESSION_CONNECTED && session->reading == DURE_SESSION_FLOWING) {
+        session_set_reading(session, DURE_SESSION_PAUSED);
+        dure_iocp_cancel(&session->recv_event);
     }
-    session->is_paused = true;
-    session->is_offer_due = false;
-    dure_iocp_cancel(&session->recv_event);
 }
 
 void dure_session_resume_recv(dure_session *session)
 {
     DURE_ASSERT_OWNER(session->object.core);
-    if (session->state != DURE_SESSION_CONNECTED || !session->is_paused) {
+    if (session->state != DURE_SESSION_CONNECTED || session->reading != DURE_SESSION_PAUSED) {
         return;
     }
-    session->is_paused = false;
-    session->is_offer_due = true;
+    session_set_reading(session, DURE_SESSION_FLOWING);
     dure_session_defer(session);
     /* Where the cancelled receive has not come back yet, its completion starts it again. */
-    if (!dure_iocp_event_is_active(&session->recv_event) && !session->is_read_ended) {
+    if (!dure_iocp_event_is_active(&session->recv_event)) {
         session_recv_again(session);
     }
 }

@@ -202,6 +202,15 @@ static dure_err encode_too_large(dure_buf *out, uint32_t id, const dure_outcome 
                                   dure_str_of("the text is too large to be sent"));
 }
 
+/* A client that sends no more goes with its last answer; each request has a deadline, so it does.
+ */
+static void conn_check_ended(node_conn *conn)
+{
+    if (conn->ended_ms != 0 && dure_list_is_empty(&conn->requests)) {
+        dure_session_disconnect(conn->session, DURE_ERR_PEER_CLOSED);
+    }
+}
+
 static void call_on_reply(void *ctx, const dure_outcome *outcome)
 {
     node_call *call = ctx;
@@ -219,6 +228,7 @@ static void call_on_reply(void *ctx, const dure_outcome *outcome)
     if (is_wanted) {
         conn_send_or_cut(conn, encoded);
     }
+    conn_check_ended(conn);
 }
 
 static node_call *call_new(node_conn *conn, const dure_mprpc_message *message)
@@ -365,6 +375,19 @@ static dure_err conn_on_recv(dure_session *session, const uint8_t *data, size_t 
     return DURE_OK;
 }
 
+/* What it asked before is still answered, within the deadline of its calls. */
+static void conn_on_peer_ended(dure_session *session)
+{
+    node_conn *conn = dure_session_context(session);
+    if (conn == NULL) {
+        dure_session_disconnect(session, DURE_ERR_PEER_CLOSED);
+        return;
+    }
+    conn->partial_since_ms = 0; /* the rest of it does not come, and nobody waits for it */
+    conn->ended_ms = dure_iocp_core_now_ms(node_port_core(conn->port));
+    conn_check_ended(conn);
+}
+
 static void conn_on_sent(dure_session *session, size_t bytes)
 {
     node_conn *conn = dure_session_context(session);
@@ -507,6 +530,7 @@ dure_err node_port_start(node_port *port, const dure_net_address *address)
     config.cores = &core;
     config.core_count = 1;
     config.handlers = &conn_handlers;
+    config.on_peer_ended = conn_on_peer_ended;
     config.context = port;
     config.sessions_max = port->config.connections_max + port->config.room;
     config.send_queue_max = port->config.settings->client_queue_bytes;

@@ -49,6 +49,7 @@ typedef struct node_conn {
     dure_stranger stranger;     /* counted until it is trusted */
     uint64_t stranger_since_ms; /* when it came, or was a stranger again */
     dure_list in_leaving;       /* of the port: it was refused and is told so */
+    uint64_t ended_ms;          /* since when the client sends no more, but listens; 0: it does */
     bool is_leaving;
     bool is_cut;       /* it has been, and is gone in a moment */
     bool is_open;      /* on_open was called */

@@ -209,6 +209,14 @@ def half_closed(port):
         client.unpacker.feed(data)
         answers += sum(1 for _ in client.unpacker)
     check("answers to a half-closed client", answers, 2000)
+    client = Client(port)
+    calls = ("login", ["nina"]), ("whoami", []), ("inventory", [])
+    client.socket.sendall(b"".join(msgpack.packb([0, i, *call]) for i, call in enumerate(calls)))
+    client.socket.shutdown(socket.SHUT_WR)
+    while data := client.socket.recv(65536):
+        client.unpacker.feed(data)
+    seen = {message[1]: message[2] for message in client.unpacker if message[0] == 1}
+    check("errors of login, whoami, inventory", seen, {0: None, 1: None, 2: None})
 
 
 def admin(cluster):

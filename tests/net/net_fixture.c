@@ -110,6 +110,9 @@ static void side_on_connected(dure_session *session)
     if (side->greeting != NULL) {
         DURE_CHECK_OK(dure_session_send(session, side->greeting, strlen(side->greeting)));
     }
+    if (side->pauses_at_once) {
+        dure_session_pause_recv(session);
+    }
     if (side->disconnects_at_once != DURE_OK) {
         dure_session_disconnect(session, side->disconnects_at_once);
     }
@@ -168,6 +171,12 @@ const dure_session_handlers net_side_handlers = {
     .on_sent = side_on_sent,
     .on_disconnected = side_on_disconnected,
 };
+
+void net_side_on_peer_ended(dure_session *session)
+{
+    DURE_CHECK(dure_session_is_connected(session));
+    side_of(session)->peer_ends++;
+}
 
 static void side_on_closed(dure_service *service, void *context)
 {

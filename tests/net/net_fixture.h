@@ -69,6 +69,7 @@ typedef struct net_side {
     unsigned recv_calls;
     dure_session *session; /* the last one that connected */
     uint64_t id;           /* and its id */
+    unsigned peer_ends;    /* where on_peer_ended is set */
     bool is_closed;
 
     /* what the side does */
@@ -76,12 +77,16 @@ typedef struct net_side {
     bool is_filtered; /* a greeting of the filter may be queued already */
     bool consumes_nothing;
     bool connects_again;          /* in on_disconnected */
+    bool pauses_at_once;          /* in on_connected */
     dure_err disconnects_at_once; /* in on_connected, unless OK */
     const char *greeting;         /* sent in on_connected, unless NULL */
     dure_err answer;              /* what on_recv returns */
 } net_side;
 
 extern const dure_session_handlers net_side_handlers;
+
+/* Counts the peer's end and leaves the session connected; for dure_service_config. */
+void net_side_on_peer_ended(dure_session *session);
 
 /* Defaults with the side's handlers on the fixture's core. */
 void net_side_config(net_fixture *fixture, net_side *side, dure_service_config *out_config);

@@ -5,6 +5,7 @@
  */
 #include "base/mem.h"
 #include "net_fixture.h"
+#include "support/half_closer.h"
 
 typedef struct net_scene {
     net_fixture fixture;
@@ -308,6 +309,103 @@ static void the_peers_end_lets_the_queue_leave_first(void)
     scene_close(&scene);
 }
 
+/* A server whose user wants to hear of its peers' ends, and one who says "words" and ends. */
+static void scene_half_close(net_scene *scene, half_closer *peer)
+{
+    dure_service_config config;
+    net_side_config(&scene->fixture, &scene->server, &config);
+    config.on_peer_ended = net_side_on_peer_ended;
+    dure_net_address address = net_side_serve(&scene->fixture, &scene->server, &config);
+    half_closer_start(peer, scene->fixture.core, &address, "words", 5);
+}
+
+static void scene_half_closed(net_scene *scene, half_closer *peer)
+{
+    half_closer_close(peer);
+    net_sides_end(&scene->fixture, &scene->server, NULL);
+    half_closer_fini(peer);
+    net_fixture_close(&scene->fixture);
+}
+
+static void behind_the_peers_end_it_is_still_answered(void)
+{
+    net_scene scene;
+    half_closer peer;
+    scene_init(&scene);
+    scene_half_close(&scene, &peer);
+    NET_RUN_UNTIL(&scene.fixture, scene.server.peer_ends == 1);
+    DURE_CHECK_EQ(scene.server.received_bytes, 5);
+    net_fixture_run_for(&scene.fixture, 60000);
+    DURE_CHECK_EQ(scene.server.disconnected, 0);
+    DURE_CHECK_OK(dure_session_send(scene.server.session, "answer", 6));
+    net_fixture_run_for(&scene.fixture, 10);
+    dure_session_pause_recv(scene.server.session); /* nothing is read any more in any case */
+    dure_session_resume_recv(scene.server.session);
+    DURE_CHECK_OK(dure_session_send(scene.server.session, "s", 1));
+    dure_session_disconnect(scene.server.session, DURE_ERR_PEER_CLOSED);
+    NET_RUN_UNTIL(&scene.fixture, peer.is_over && scene.server.disconnected == 1);
+    DURE_CHECK_ERR(peer.status, DURE_ERR_PEER_CLOSED);
+    DURE_CHECK_BYTES(peer.received.data, peer.received.len, "answers", 7);
+    DURE_CHECK_EQ(scene.server.peer_ends, 1);
+    DURE_CHECK_ERR(scene.server.cause, DURE_ERR_PEER_CLOSED);
+    scene_half_closed(&scene, &peer);
+}
+
+/* A peer that breaks off afterwards shows when something is written. */
+static void a_reset_behind_the_peers_end_ends_it(void)
+{
+    net_scene scene;
+    half_closer peer;
+    scene_init(&scene);
+    scene_half_close(&scene, &peer);
+    NET_RUN_UNTIL(&scene.fixture, scene.server.peer_ends == 1);
+    half_closer_reset(&peer);
+    net_fixture_run_for(&scene.fixture, 10);
+    DURE_CHECK_OK(dure_session_send(scene.server.session, "answer", 6));
+    NET_RUN_UNTIL(&scene.fixture, scene.server.disconnected == 1);
+    DURE_CHECK_ERR(scene.server.cause, DURE_ERR_RESET);
+    scene_half_closed(&scene, &peer);
+}
+
+/* Its bytes and its end wait in the socket; they are told in their order when reading goes on. */
+static void a_paused_sessions_peer_ends_when_it_is_read(void)
+{
+    net_scene scene;
+    half_closer peer;
+    scene_init(&scene);
+    scene.server.pauses_at_once = true;
+    scene_half_close(&scene, &peer);
+    NET_RUN_UNTIL(&scene.fixture, peer.has_ended);
+    net_fixture_run_for(&scene.fixture, 1000);
+    DURE_CHECK_EQ(scene.server.received_bytes, 0);
+    DURE_CHECK_EQ(scene.server.peer_ends, 0);
+    dure_session_resume_recv(scene.server.session);
+    NET_RUN_UNTIL(&scene.fixture, scene.server.peer_ends == 1);
+    DURE_CHECK_EQ(scene.server.received_bytes, 5);
+    dure_session_disconnect(scene.server.session, DURE_ERR_CLOSED);
+    NET_RUN_UNTIL(&scene.fixture, peer.is_over);
+    scene_half_closed(&scene, &peer);
+}
+
+/* The same without a user who wants to hear of it: the end is an end, behind the bytes. */
+static void a_paused_session_ends_behind_its_bytes(void)
+{
+    net_scene scene;
+    half_closer peer;
+    scene_init(&scene);
+    scene.server.pauses_at_once = true;
+    dure_net_address address = net_side_serve(&scene.fixture, &scene.server, NULL);
+    half_closer_start(&peer, scene.fixture.core, &address, "words", 5);
+    NET_RUN_UNTIL(&scene.fixture, peer.has_ended);
+    net_fixture_run_for(&scene.fixture, 1000);
+    DURE_CHECK_EQ(scene.server.disconnected, 0);
+    dure_session_resume_recv(scene.server.session);
+    NET_RUN_UNTIL(&scene.fixture, scene.server.disconnected == 1);
+    DURE_CHECK_EQ(scene.server.received_bytes, 5);
+    DURE_CHECK_ERR(scene.server.cause, DURE_ERR_PEER_CLOSED);
+    scene_half_closed(&scene, &peer);
+}
+
 static void a_recycled_session_carries_nothing_of_its_former_life(void)
 {
     net_scene scene;
@@ -419,6 +517,10 @@ DURE_SUITE(net_session, DURE_TEST(bytes_go_there_and_back),
            DURE_TEST(what_on_recv_returns_is_the_cause),
            DURE_TEST(a_paused_reader_gets_nothing_until_it_resumes),
            DURE_TEST(the_peers_end_lets_the_queue_leave_first),
+           DURE_TEST(behind_the_peers_end_it_is_still_answered),
+           DURE_TEST(a_reset_behind_the_peers_end_ends_it),
+           DURE_TEST(a_paused_sessions_peer_ends_when_it_is_read),
+           DURE_TEST(a_paused_session_ends_behind_its_bytes),
            DURE_TEST(a_recycled_session_carries_nothing_of_its_former_life),
            DURE_TEST(a_session_may_connect_again_from_its_own_end),
            DURE_TEST(disconnecting_in_on_connected_still_sends_the_greeting),

@@ -5,6 +5,7 @@
  */
 #include "base/mem.h"
 #include "sim_node.h"
+#include "support/half_closer.h"
 
 static void a_client_is_answered(void)
 {
@@ -232,7 +233,18 @@ static void a_notification_is_served_and_not_answered(void)
     sim_node_close(&sim);
 }
 
-static void who_goes_takes_the_requests_along(void)
+static bool bytes_hold(const dure_buf *bytes, const char *text)
+{
+    size_t len = strlen(text);
+    for (size_t i = 0; i + len <= bytes->len; i++) {
+        if (memcmp(bytes->data + i, text, len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void who_breaks_off_takes_the_requests_along(void)
 {
     sim_node sim;
     sim_client client;
@@ -243,10 +255,55 @@ static void who_goes_takes_the_requests_along(void)
     sim_node_run(&sim, 20);
     DURE_CHECK_EQ(sim.role->held_count, 2);
     DURE_CHECK_EQ(dure_rpc_serving(dure_node_rpc(sim.node)), 2);
-    sim_client_close(&client);
+    dure_session_abort(client.session, DURE_ERR_CLOSED);
+    sim_node_run(&sim, 20);
     DURE_CHECK_EQ(sim.role->cancelled, 2);
     DURE_CHECK_EQ(dure_rpc_serving(dure_node_rpc(sim.node)), 0);
+    sim_client_close(&client);
     sim_node_close(&sim);
+}
+
+/* "hello" is answered at once, what is behind the barrier when it is let in, "later" when it is
+ * released, or with its deadline; then the connection ends, and not before. */
+static void who_ends_sending_gets_all_answers(void)
+{
+    static const char words[] = "\x94\x00\x01\xa5hello\x91\xa4mina"
+                                "\x94\x00\x02\xa5"
+                                "admit\x90"
+                                "\x94\x00\x03\xa6secret\x90"
+                                "\x94\x00\x04\xa5later\x90";
+    for (int is_released = 0; is_released < 2; is_released++) {
+        sim_node sim;
+        half_closer client;
+        dure_net_address address;
+        sim_node_open(&sim, NULL);
+        DURE_REQUIRE_OK(dure_node_client_address(sim.node, &address));
+        half_closer_start(&client, sim.core, &address, words, sizeof words - 1);
+        sim_node_run(&sim, 1000);
+        DURE_CHECK(client.has_ended);
+        DURE_CHECK_EQ(dure_node_client_count(sim.node), 1);
+        DURE_REQUIRE(sim.role->admitting != NULL);
+        greeter_admit(sim.role, true);
+        sim_node_run(&sim, 1000);
+        DURE_CHECK(bytes_hold(&client.received, "forty-two"));
+        DURE_CHECK(!client.is_over);
+        if (is_released) {
+            greeter_release(sim.role);
+            sim_node_run(&sim, 50);
+        } else {
+            sim_node_run(&sim, 6000);
+            DURE_CHECK(bytes_hold(&client.received, "DEADLINE"));
+        }
+        DURE_CHECK(client.is_over);
+        DURE_CHECK_ERR(client.status, DURE_ERR_PEER_CLOSED);
+        DURE_CHECK(bytes_hold(&client.received, "mina"));
+        DURE_CHECK(bytes_hold(&client.received, "\x94\x01\x04"));
+        DURE_CHECK_EQ(sim.role->closed, 1);
+        DURE_CHECK_ERR(sim.role->close_cause, DURE_ERR_PEER_CLOSED);
+        half_closer_close(&client);
+        sim_node_close(&sim);
+        half_closer_fini(&client);
+    }
 }
 
 static void one_client_cannot_ask_without_end(void)
@@ -420,7 +477,8 @@ DURE_SUITE(node_client_port, DURE_TEST(a_client_is_answered),
            DURE_TEST(the_first_message_comes_within_two_seconds),
            DURE_TEST(the_idle_are_cut_where_it_is_set),
            DURE_TEST(a_notification_is_served_and_not_answered),
-           DURE_TEST(who_goes_takes_the_requests_along),
+           DURE_TEST(who_breaks_off_takes_the_requests_along),
+           DURE_TEST(who_ends_sending_gets_all_answers),
            DURE_TEST(one_client_cannot_ask_without_end),
            DURE_TEST(a_request_without_an_answer_meets_its_deadline),
            DURE_TEST(calls_behind_a_barrier_meet_what_it_leaves),
