@@ -95,6 +95,11 @@ void dure_buf_release(dure_buf *buf)
     buf->_capacity = 0;
 }
 
+size_t dure_buf_capacity(const dure_buf *buf)
+{
+    return buf->data != NULL ? buf->_capacity : 0;
+}
+
 size_t dure_buf_cap(const dure_buf *buf)
 {
     return buf->_cap;

@@ -69,6 +69,11 @@ void dure_buf_clear(dure_buf *buf);
 void dure_buf_release(dure_buf *buf);
 
 /*
+ * Bytes of memory that it holds, however few are readable.
+ */
+size_t dure_buf_capacity(const dure_buf *buf);
+
+/*
  * The cap in bytes.
  */
 size_t dure_buf_cap(const dure_buf *buf);

@@ -77,19 +77,14 @@ static void slot_dial(dure_client_slot *slot)
     }
 }
 
-static void slot_redial_later(dure_client_slot *slot)
+static void slot_pause(dure_client_slot *slot, uint32_t pause_ms)
 {
-    dure_iocp_core *core = slot->object.core;
-    uint32_t delay_ms = dure_backoff_next(&slot->backoff, dure_iocp_core_random(core));
-    if (delay_ms < slot->hold_off_ms) {
-        delay_ms = slot->hold_off_ms;
-    }
-    slot->hold_off_ms = 0;
     if (dure_iocp_event_is_active(&slot->redial_event)) {
-        slot->is_redial_due = true; /* the old timer was cancelled and is coming back */
+        slot->is_pause_due = true; /* the old timer was cancelled and is coming back */
+        slot->pause_ms = pause_ms;
         return;
     }
-    dure_err err = dure_iocp_timer(core, &slot->redial_event, delay_ms);
+    dure_err err = dure_iocp_timer(slot->object.core, &slot->redial_event, pause_ms);
     if (err != DURE_OK) {
         /* Without memory for a timer the only pause left is the dial's own failure. */
         slot_dial(slot);
@@ -98,15 +93,26 @@ static void slot_redial_later(dure_client_slot *slot)
     dure_shard_add_busy(slot->session->shard);
 }
 
+static void slot_redial_later(dure_client_slot *slot)
+{
+    uint32_t pause_ms = dure_backoff_next(&slot->backoff, dure_iocp_core_random(slot->object.core));
+    if (pause_ms < slot->hold_off_ms) {
+        pause_ms = slot->hold_off_ms;
+    }
+    slot->hold_off_ms = 0;
+    slot_pause(slot, pause_ms);
+}
+
 static void slot_dispatch(dure_iocp_object *object, dure_iocp_event *event)
 {
     dure_client_slot *slot = DURE_CONTAINER_OF(object, dure_client_slot, object);
     dure_session *session = slot->session;
+    DURE_ASSERT_OWNER(object->core);
     bool is_idle = session->state == DURE_SESSION_IDLE && !session->shard->is_closing;
-    bool is_due_later = slot->is_redial_due;
-    slot->is_redial_due = false;
-    if (is_idle && is_due_later) {
-        slot_redial_later(slot);
+    bool is_pause_due = slot->is_pause_due;
+    slot->is_pause_due = false;
+    if (is_idle && is_pause_due) {
+        slot_pause(slot, slot->pause_ms);
     } else if (is_idle && event->status == DURE_OK) {
         slot_dial(slot);
     }
@@ -127,12 +133,6 @@ void dure_client_forget_redial(dure_client_slot *slot)
 }
 
 /* ---- what a service does ---- */
-
-static bool client_can_start(const dure_service *service)
-{
-    (void)service;
-    return true; /* target and handlers were checked when it was made */
-}
 
 static dure_err client_start(dure_service *service)
 {
@@ -206,7 +206,6 @@ static void client_destroy(dure_service *service)
 }
 
 static const dure_service_ops client_ops = {
-    .can_start = client_can_start,
     .start = client_start,
     .shard_start = client_shard_start,
     .shard_close = client_shard_close,

@@ -13,13 +13,35 @@
 #define PAUSE_FIRST_MS 10u
 #define PAUSE_MAX_MS   1000u
 
+#define LISTENER_STATE_LIST(X)                                                                     \
+    X(NEW)                                                                                         \
+    X(LISTENING) /* the accept is pending */                                                       \
+    X(PAUSED)    /* after an error; the pause's timer, or the post in its place, is pending */     \
+    X(CLOSING)   /* what is pending comes back */                                                  \
+    X(CLOSED)    /* on_closed was called */
+
 typedef enum listener_state {
-    LISTENER_NEW,
-    LISTENER_LISTENING,
-    LISTENER_PAUSED,
-    LISTENER_CLOSING,
-    LISTENER_CLOSED
+#define LISTENER_STATE_ROW(name) LISTENER_##name,
+    LISTENER_STATE_LIST(LISTENER_STATE_ROW)
+#undef LISTENER_STATE_ROW
 } listener_state;
+
+static const char *const state_names[] = {
+#define LISTENER_STATE_ROW(name) #name,
+    LISTENER_STATE_LIST(LISTENER_STATE_ROW)
+#undef LISTENER_STATE_ROW
+};
+
+/* Rows: from; bits: to. */
+#define STEP(name) (1u << LISTENER_##name)
+static const unsigned state_steps[] = {
+    [LISTENER_NEW] = STEP(LISTENING),
+    [LISTENER_LISTENING] = STEP(PAUSED) | STEP(CLOSING),
+    [LISTENER_PAUSED] = STEP(LISTENING) | STEP(CLOSING),
+    [LISTENER_CLOSING] = STEP(CLOSED),
+    [LISTENER_CLOSED] = 0,
+};
+#undef STEP
 
 struct dure_listener {
     dure_iocp_object object;
@@ -46,7 +68,7 @@ dure_err dure_listener_create(const dure_listener_config *config, dure_listener 
         return DURE_ERR_NO_MEMORY;
     }
     listener->config = *config;
-    listener->state = LISTENER_NEW;
+    DURE_ASSERT(listener->state == LISTENER_NEW); /* zeroed memory */
     if (config->pause_first_ms == 0) {
         listener->config.pause_first_ms = PAUSE_FIRST_MS;
     }
@@ -60,6 +82,15 @@ dure_err dure_listener_create(const dure_listener_config *config, dure_listener 
     dure_iocp_event_init(&listener->retry_event, &listener->object, DURE_IOCP_POST);
     *out_listener = listener;
     return DURE_OK;
+}
+
+static void listener_set_state(dure_listener *listener, listener_state state)
+{
+    DURE_ASSERT((state_steps[listener->state] & (1u << (unsigned)state)) != 0);
+    dure_log_write(dure_iocp_core_log(listener->object.core), DURE_LOG_DEBUG, "net",
+                   "LISTENER_STATE", "service=%s old=%s new=%s", listener->config.name,
+                   state_names[listener->state], state_names[state]);
+    listener->state = state;
 }
 
 static dure_err listener_bind(dure_listener *listener, dure_iocp_socket *socket)
@@ -106,7 +137,7 @@ dure_err dure_listener_open(dure_listener *listener)
         return err;
     }
     listener->socket = socket;
-    listener->state = LISTENER_LISTENING;
+    listener_set_state(listener, LISTENER_LISTENING);
     char text[DURE_NET_ADDRESS_TEXT_MAX];
     dure_log_write(dure_iocp_core_log(listener->object.core), DURE_LOG_INFO, "net", "LISTENING",
                    "service=%s address=%s", listener->config.name,
@@ -129,7 +160,7 @@ void dure_listener_close(dure_listener *listener)
     if (listener->state != LISTENER_LISTENING && listener->state != LISTENER_PAUSED) {
         return;
     }
-    listener->state = LISTENER_CLOSING;
+    listener_set_state(listener, LISTENER_CLOSING);
     dure_iocp_cancel(&listener->pause_event);
     dure_iocp_socket_close(listener->socket);
     listener->socket = NULL;
@@ -161,7 +192,7 @@ static void listener_pause(dure_listener *listener, dure_err cause)
     dure_log_write(dure_iocp_core_log(listener->object.core), DURE_LOG_WARN, "net", "ACCEPT_PAUSED",
                    "service=%s cause=%s pause_ms=%u", listener->config.name, dure_err_name(cause),
                    (unsigned)listener->pause_ms);
-    listener->state = LISTENER_PAUSED;
+    listener_set_state(listener, LISTENER_PAUSED);
     dure_err err =
         dure_iocp_timer(listener->object.core, &listener->pause_event, listener->pause_ms);
     if (err != DURE_OK) {
@@ -174,7 +205,7 @@ static void listener_pause(dure_listener *listener, dure_err cause)
 
 static void listener_resume(dure_listener *listener)
 {
-    listener->state = LISTENER_LISTENING;
+    listener_set_state(listener, LISTENER_LISTENING);
     dure_err err = dure_iocp_accept(listener->socket, &listener->accept_event);
     if (err != DURE_OK) {
         listener_pause(listener, err);
@@ -210,7 +241,7 @@ static void listener_check_closed(dure_listener *listener)
         dure_iocp_event_is_active(&listener->pause_event)) {
         return;
     }
-    listener->state = LISTENER_CLOSED;
+    listener_set_state(listener, LISTENER_CLOSED);
     listener->config.on_closed(listener->config.ctx);
 }
 

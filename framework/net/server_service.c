@@ -100,12 +100,6 @@ static void server_listener_closed(void *ctx)
     dure_shard_drop_busy(&server->base.shards[0]);
 }
 
-static bool server_can_start(const dure_service *service)
-{
-    (void)service;
-    return true; /* the address and the handlers were checked when it was made */
-}
-
 static dure_err server_start(dure_service *service)
 {
     dure_err err = dure_listener_open(server_of(service)->listener);
@@ -148,7 +142,6 @@ static void server_destroy(dure_service *service)
 }
 
 static const dure_service_ops server_ops = {
-    .can_start = server_can_start,
     .start = server_start,
     .shard_start = server_shard_start,
     .shard_close = server_shard_close,

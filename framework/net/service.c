@@ -11,6 +11,26 @@
 #include "base/mem.h"
 #include "net/session_impl.h"
 
+static const char *const state_names[] = {
+#define DURE_SERVICE_STATE_ROW(name) #name,
+    DURE_SERVICE_STATE_LIST(DURE_SERVICE_STATE_ROW)
+#undef DURE_SERVICE_STATE_ROW
+};
+
+/* Rows: from; bits: to. */
+#define STEP(name) (1u << DURE_SERVICE_##name)
+static const unsigned state_steps[] = {
+    [DURE_SERVICE_NEW] = STEP(STARTED) | STEP(CLOSING),
+    [DURE_SERVICE_STARTED] = STEP(CLOSING),
+    [DURE_SERVICE_CLOSING] = STEP(CLOSED),
+    [DURE_SERVICE_CLOSED] = 0,
+};
+#undef STEP
+
+/* Sessions of a shard that a close ends in one round: a shutdown(2) each, some milliseconds in all.
+ */
+#define CLOSED_PER_ROUND 256u
+
 void dure_service_config_init(dure_service_config *config)
 {
     *config = (dure_service_config){
@@ -33,7 +53,11 @@ dure_service_state dure_service_state_now(const dure_service *service)
 
 static void service_set_state(dure_service *service, dure_service_state state)
 {
-    DURE_ASSERT(state > dure_service_state_now(service));
+    DURE_ASSERT_OWNER(service->main.core);
+    dure_service_state old = dure_service_state_now(service);
+    DURE_ASSERT((state_steps[old] & (1u << (unsigned)state)) != 0);
+    dure_log_write(dure_iocp_core_log(service->main.core), DURE_LOG_DEBUG, "net", "SERVICE_STATE",
+                   "service=%s old=%s new=%s", service->name, state_names[old], state_names[state]);
     atomic_store_explicit(&service->state, (int)state, memory_order_release);
 }
 
@@ -52,9 +76,11 @@ void dure_shard_take_buf(dure_service_shard *shard, dure_buf *out_buf)
     dure_buf_init(out_buf, rest > queue ? rest : queue);
 }
 
-void dure_shard_give_buf(dure_service_shard *shard, dure_buf *buf, bool is_large)
+void dure_shard_give_buf(dure_service_shard *shard, dure_buf *buf)
 {
-    if (buf->data != NULL && !is_large && shard->buf_count < DURE_SHARD_BUFS_MAX) {
+    size_t capacity = dure_buf_capacity(buf);
+    if (capacity > 0 && capacity <= DURE_SHARD_BUF_KEEP_MAX &&
+        shard->buf_count < DURE_SHARD_BUFS_MAX) {
         dure_buf_clear(buf);
         shard->bufs[shard->buf_count] = *buf;
         shard->buf_count++;
@@ -91,15 +117,33 @@ void dure_shard_drop_busy(dure_service_shard *shard)
     shard_check_end(shard);
 }
 
-static void shard_close(dure_service_shard *shard)
+/*
+ * So many sessions begin their end in one round: others are served meanwhile. Ending is never
+ * finished inside the call, so each stands in a list until its last completion.
+ */
+static void shard_close_some(dure_service_shard *shard)
 {
-    shard->is_closing = true;
-    shard->service->ops->shard_close(shard);
-    /* Ending is never finished inside the call, so the list stands while we walk it. */
-    for (dure_list *node = shard->live.next; node != &shard->live; node = node->next) {
+    for (uint32_t i = 0; i < CLOSED_PER_ROUND; i++) {
+        dure_list *node = dure_list_pop_front(&shard->live);
+        if (node == NULL) {
+            break;
+        }
+        dure_list_push_back(&shard->leaving, node);
         dure_session_disconnect(DURE_CONTAINER_OF(node, dure_session, node), DURE_ERR_CLOSED);
     }
+    if (!dure_list_is_empty(&shard->live)) {
+        dure_iocp_post(shard->object.core, &shard->close_event);
+    }
     shard_check_end(shard);
+}
+
+static void shard_close(dure_service_shard *shard)
+{
+    if (!shard->is_closing) {
+        shard->is_closing = true;
+        shard->service->ops->shard_close(shard);
+    }
+    shard_close_some(shard);
 }
 
 /* ---- posts ---- */
@@ -230,6 +274,7 @@ static void shard_init(dure_service *service, size_t index, dure_iocp_core *core
     shard->index = (uint32_t)index;
     dure_idtable_init(&shard->ids, ids_max);
     dure_list_init(&shard->live);
+    dure_list_init(&shard->leaving);
     dure_list_init(&shard->spare);
     dure_iocp_event_init(&shard->start_event, &shard->object, DURE_IOCP_POST);
     dure_iocp_event_init(&shard->close_event, &shard->object, DURE_IOCP_POST);
@@ -288,7 +333,7 @@ void dure_service_fini(dure_service *service)
 
 bool dure_service_can_start(const dure_service *service)
 {
-    return dure_service_state_now(service) == DURE_SERVICE_NEW && service->ops->can_start(service);
+    return dure_service_state_now(service) == DURE_SERVICE_NEW;
 }
 
 dure_err dure_service_start(dure_service *service)

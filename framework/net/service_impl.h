@@ -21,7 +21,7 @@
 #define DURE_SHARD_SLOT_BITS     26u /* of an id; the worker's index takes the next six */
 #define DURE_SHARD_SPARE_MAX     1024u
 #define DURE_SHARD_BUFS_MAX      32u
-#define DURE_SHARD_BUF_KEEP_MAX  65536u               /* larger ones are given back to the heap */
+#define DURE_SHARD_BUF_KEEP_MAX  65536u /* of memory; larger ones are given back to the heap */
 #define DURE_SHARD_POSTED_MAX    ((size_t)64u << 20u) /* bytes on their way from other threads */
 #define DURE_SHARD_POSTS_CLOSED  0x80000000u
 #define DURE_SESSION_BUF_SLACK   65536u   /* what a filter may add on top of a full queue */
@@ -46,7 +46,6 @@ typedef enum dure_service_state {
 
 /* What ServerService and ClientService do differently. */
 typedef struct dure_service_ops {
-    bool (*can_start)(const dure_service *service);
     /* On the first core, before any shard starts. */
     dure_err (*start)(dure_service *service);
     /* On each shard's core. */
@@ -79,8 +78,9 @@ struct dure_service_shard {
 
     /* owner */
     dure_idtable ids;
-    dure_list live;  /* sessions between connecting and their end */
-    dure_list spare; /* ended sessions of a server, kept for the next accept */
+    dure_list live;    /* sessions between connecting and their end */
+    dure_list leaving; /* those that a close of the service has told to end */
+    dure_list spare;   /* ended sessions of a server, kept for the next accept */
     uint32_t spare_count;
     uint32_t busy; /* what must end before the shard does: live sessions, listener, redials */
     bool is_closing;
@@ -140,8 +140,8 @@ void dure_shard_drop_busy(dure_service_shard *shard);
 /* An empty buffer, with memory where one is at hand. */
 void dure_shard_take_buf(dure_service_shard *shard, dure_buf *out_buf);
 
-/* Empties a buffer and keeps its memory for the next, or frees it. */
-void dure_shard_give_buf(dure_service_shard *shard, dure_buf *buf, bool is_large);
+/* Empties a buffer and keeps its memory for the next, or frees it where that is large. */
+void dure_shard_give_buf(dure_service_shard *shard, dure_buf *buf);
 
 static inline void dure_shard_count(atomic_ullong *counter, uint64_t more)
 {

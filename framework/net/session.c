@@ -84,6 +84,24 @@ static void session_set_state(dure_session *session, dure_session_state state)
     }
 }
 
+/* Rows: from; bits: to. */
+#define STEP(name) (1u << DURE_SESSION_ENDING_##name)
+static const unsigned ending_steps[] = {
+    [DURE_SESSION_ENDING_NONE] = STEP(FLUSH) | STEP(CUT),
+    [DURE_SESSION_ENDING_FLUSH] = STEP(FIN) | STEP(CUT),
+    [DURE_SESSION_ENDING_FIN] = STEP(READ) | STEP(CUT),
+    [DURE_SESSION_ENDING_READ] = STEP(CUT),
+    [DURE_SESSION_ENDING_CUT] = 0,
+};
+#undef STEP
+
+static void session_set_ending(dure_session *session, dure_session_ending ending)
+{
+    DURE_ASSERT(session->state == DURE_SESSION_CLOSING);
+    DURE_ASSERT((ending_steps[session->ending] & (1u << (unsigned)ending)) != 0);
+    session->ending = ending;
+}
+
 /* ---- birth ---- */
 
 static dure_err session_give_id(dure_session *session)
@@ -128,8 +146,7 @@ static void session_reset(dure_session *session)
     session->sent_total = 0;
     session->handed_total = 0;
     session->acknowledged = 0;
-    session->is_out_large = false;
-    session->is_in_flight_large = false;
+    session->reserved = 0;
     session->deadline_ns = 0;
 }
 
@@ -149,7 +166,7 @@ dure_err dure_session_create(dure_service_shard *shard, dure_client_slot *slot,
     dure_iocp_object_init(&session->object, shard->object.core, &session_ops);
     session->shard = shard;
     session->slot = slot;
-    session->state = DURE_SESSION_IDLE;
+    DURE_ASSERT(session->state == DURE_SESSION_IDLE); /* zeroed memory */
     dure_list_init(&session->node);
     session->turn.fn = session_turn;
     dure_iocp_event_init(&session->connect_event, &session->object, DURE_IOCP_CONNECT);
@@ -187,7 +204,7 @@ static dure_err session_take(dure_service_shard *shard, dure_session **out_sessi
     dure_session *session = DURE_CONTAINER_OF(node, dure_session, node);
     dure_iocp_object_init(&session->object, shard->object.core, &session_ops);
     session_reset(session);
-    session->state = DURE_SESSION_IDLE;
+    session_set_state(session, DURE_SESSION_IDLE);
     dure_err err = session_give_id(session);
     if (err != DURE_OK) {
         dure_session_free(session);
@@ -305,7 +322,7 @@ static void session_cut(dure_session *session, bool reset)
     if (session->ending == DURE_SESSION_ENDING_CUT) {
         return;
     }
-    session->ending = DURE_SESSION_ENDING_CUT;
+    session_set_ending(session, DURE_SESSION_ENDING_CUT);
     session->deadline_ns = 0;
     dure_session_drop_queue(session);
     if (session->socket != NULL) {
@@ -342,7 +359,7 @@ void dure_session_disconnect(dure_session *session, dure_err cause)
         return;
     }
     session_begin_end(session, cause);
-    session->ending = DURE_SESSION_ENDING_FLUSH;
+    session_set_ending(session, DURE_SESSION_ENDING_FLUSH);
     dure_session_set_deadline(session, session_config(session)->close_ms);
     dure_session_defer(session);
 }
@@ -370,7 +387,7 @@ static void session_end_sending(dure_session *session)
         session_cut(session, false);
         return;
     }
-    session->ending = DURE_SESSION_ENDING_FIN;
+    session_set_ending(session, DURE_SESSION_ENDING_FIN);
 }
 
 /* READ: what still comes is read and thrown away, so that the peer sees an end and no reset. */
@@ -405,7 +422,7 @@ static void session_fin_done(dure_session *session, const dure_iocp_event *event
         session_cut(session, false);
         return;
     }
-    session->ending = DURE_SESSION_ENDING_READ;
+    session_set_ending(session, DURE_SESSION_ENDING_READ);
 }
 
 static bool session_has_pending(const dure_session *session)
@@ -424,9 +441,9 @@ static void session_drop_memory(dure_session *session)
         session->filter->destroy(session->filter);
         session->filter = NULL;
     }
-    dure_shard_give_buf(shard, &session->rest, false);
-    dure_shard_give_buf(shard, &session->out, session->is_out_large);
-    dure_shard_give_buf(shard, &session->in_flight, session->is_in_flight_large);
+    dure_shard_give_buf(shard, &session->rest);
+    dure_shard_give_buf(shard, &session->out);
+    dure_shard_give_buf(shard, &session->in_flight);
     dure_buf_fini(&session->plain);
 }
 

@@ -99,7 +99,8 @@ DURE_CHECKED dure_err dure_session_send(dure_session *session, const void *data,
 
 /*
  * Room for up to len bytes at the end of the send queue, to encode into without a copy. Valid until
- * the next call for this session; dure_session_commit queues the bytes really written (0: none).
+ * the next call for this session; dure_session_commit queues the bytes really written (0: none),
+ * and asserts that there was so much room.
  * Fails: as send.
  * Thread: owner.
  */

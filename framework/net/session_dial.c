@@ -8,7 +8,6 @@
 
 #include "base/assert.h"
 #include "net/session_impl.h"
-#include "net/socket_utils.h"
 
 static dure_err session_dial_address(dure_session *session)
 {
@@ -140,9 +139,6 @@ void dure_session_connect_done(dure_session *session, const dure_iocp_event *eve
     dure_err status = event->status;
     if (session->state != DURE_SESSION_CONNECTING) {
         return; /* it ended meanwhile; the socket is closed already */
-    }
-    if (status == DURE_OK && dure_socket_utils_is_self_connected(session->socket)) {
-        status = DURE_ERR_SELF_CONNECT;
     }
     if (status == DURE_OK) {
         dure_session_stand(session);

@@ -48,7 +48,10 @@ typedef struct dure_client_slot {
     dure_backoff backoff;
     dure_iocp_event redial_event;
     uint32_t hold_off_ms;
-    bool is_redial_due; /* once the redial timer that was taken back is out of the way */
+    /* The next pause, where the timer of a redial that was taken back is still in the way: a life
+     * may begin and end within one round. */
+    bool is_pause_due;
+    uint32_t pause_ms;
     /* The look-up under way, or NULL. It may outlast the life that began it: the next one waits for
      * it too, so that a name which hangs has one thread and no more. */
     dure_net_resolver *resolver;
@@ -86,8 +89,7 @@ struct dure_session {
     uint64_t sent_total;   /* bytes of this life that left */
     uint64_t handed_total; /* of this life, given to the system; they may have left */
     dure_buf plain;        /* reserved by the user, not yet through the filter */
-    bool is_out_large;
-    bool is_in_flight_large;
+    size_t reserved;       /* bytes of room that a commit may use */
 
     /* How far the peer had got in this life and the system in the send in flight, when last looked
      * at, and since when neither has been seen to go on. */

@@ -45,12 +45,6 @@ static bool session_offer(dure_session *session, const uint8_t *data, size_t len
     return session->state == DURE_SESSION_CONNECTED;
 }
 
-/* Whether a buffer of so many bytes is too large to be kept for others. */
-static bool session_is_large(size_t len)
-{
-    return len > DURE_SHARD_BUF_KEEP_MAX;
-}
-
 /* Copies bytes behind the rest. False, and the session ends, where that is not possible. */
 static bool session_store(dure_session *session, const uint8_t *data, size_t len)
 {
@@ -90,7 +84,7 @@ static bool session_offer_rest(dure_session *session)
     session->rest = rest;
     dure_buf_consume(&session->rest, consumed);
     if (session->rest.len == 0 || !goes_on) {
-        dure_shard_give_buf(session->shard, &session->rest, session_is_large(rest.len));
+        dure_shard_give_buf(session->shard, &session->rest);
     }
     return goes_on && session_check_rest(session);
 }
@@ -142,7 +136,7 @@ static void session_feed_filter(dure_session *session, const uint8_t *data, size
         dure_session_connected(session);
     }
     if (session->rest.len == 0) {
-        dure_shard_give_buf(session->shard, &session->rest, false);
+        dure_shard_give_buf(session->shard, &session->rest);
     } else if (session_is_reading(session)) {
         (void)session_offer_rest(session);
     }

@@ -43,9 +43,6 @@ static dure_err session_admit(dure_session *session, size_t len)
 
 static void session_queued(dure_session *session)
 {
-    if (session->out.len > DURE_SHARD_BUF_KEEP_MAX) {
-        session->is_out_large = true;
-    }
     if (!dure_iocp_event_is_active(&session->send_event)) {
         dure_session_defer(session);
     }
@@ -92,8 +89,8 @@ dure_err dure_session_reserve(dure_session *session, size_t len, uint8_t **out_r
         dure_buf_fini(buf);
         dure_buf_init(buf, session_config(session)->send_queue_max);
     }
-    session->is_out_large = session->is_out_large || len > DURE_SHARD_BUF_KEEP_MAX;
     err = dure_buf_reserve(buf, len, out_room);
+    session->reserved = err == DURE_OK ? len : 0;
     return err == DURE_ERR_FULL ? DURE_ERR_OVERLOADED : err;
 }
 
@@ -101,6 +98,8 @@ void dure_session_commit(dure_session *session, size_t len)
 {
     DURE_ASSERT_OWNER(session->object.core);
     DURE_ASSERT(session->state == DURE_SESSION_CONNECTED);
+    DURE_ASSERT(len <= session->reserved);
+    session->reserved = 0;
     if (session->filter == NULL) {
         session->out.len += len;
         if (session->out.len == 0) {
@@ -119,15 +118,13 @@ void dure_session_commit(dure_session *session, size_t len)
 
 void dure_session_drop_queue(dure_session *session)
 {
-    dure_shard_give_buf(session->shard, &session->out, session->is_out_large);
-    session->is_out_large = false;
+    dure_shard_give_buf(session->shard, &session->out);
 }
 
 static void session_drop_in_flight(dure_session *session)
 {
-    dure_shard_give_buf(session->shard, &session->in_flight, session->is_in_flight_large);
+    dure_shard_give_buf(session->shard, &session->in_flight);
     session->in_flight_at = 0;
-    session->is_in_flight_large = false;
 }
 
 static bool session_fill_in_flight(dure_session *session)
@@ -139,9 +136,7 @@ static bool session_fill_in_flight(dure_session *session)
         return false;
     }
     session->in_flight = session->out;
-    session->is_in_flight_large = session->is_out_large;
     session->out = (dure_buf){0};
-    session->is_out_large = false;
     return true;
 }
 

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Options and checks of sockets, by way of the core.
+ * Options of sockets, by way of the core.
  */
 #include "net/socket_utils.h"
 
 #include <limits.h>
-
-#include "net/address.h"
 
 static dure_err utils_set(dure_iocp_socket *socket, dure_iocp_option option, uint32_t value)
 {
@@ -26,12 +24,4 @@ dure_err dure_socket_utils_set_up(dure_iocp_socket *socket, uint32_t keepalive_s
         err = utils_set(socket, DURE_IOCP_OPTION_USER_TIMEOUT_MS, user_timeout_ms);
     }
     return err == DURE_OK ? utils_set(socket, DURE_IOCP_OPTION_UNSENT_BYTES, unsent_bytes) : err;
-}
-
-bool dure_socket_utils_is_self_connected(const dure_iocp_socket *socket)
-{
-    dure_net_address local = {0};
-    dure_net_address peer = {0};
-    return dure_iocp_socket_local(socket, &local) == DURE_OK &&
-           dure_iocp_socket_peer(socket, &peer) == DURE_OK && dure_net_address_equal(&local, &peer);
 }

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * SocketUtils: what every connection of a service gets, and the check that it is one. All of it is
+ * SocketUtils: what every connection of a service gets. It is
  * asked of the core, so the sockets of a simulation obey too.
  */
 #ifndef DURE_NET_SOCKET_UTILS_H
 #define DURE_NET_SOCKET_UTILS_H
-
-#include <stdbool.h>
 
 #include "iocp/core.h"
 
@@ -19,12 +17,5 @@
  */
 DURE_CHECKED dure_err dure_socket_utils_set_up(dure_iocp_socket *socket, uint32_t keepalive_s,
                                                uint32_t user_timeout_ms, uint32_t unsent_bytes);
-
-/*
- * Whether both ends are the same: a dialled port inside the ephemeral range can connect to itself
- * (simultaneous open, RFC 9293 section 3.5).
- * Thread: owner.
- */
-bool dure_socket_utils_is_self_connected(const dure_iocp_socket *socket);
 
 #endif
