@@ -63,6 +63,11 @@ struct db_store {
     bool is_broken;
 };
 
+/* Opens a file of ours for reading alone: nothing is made beside it, moved or changed. Statements
+ * are not prepared. Fails: NO_MEMORY, STORAGE. */
+DURE_CHECKED dure_err store_open_for_reading(const char *path, db_store **out_store, char *why,
+                                             size_t why_size);
+
 /* Says what SQLite said, and whether the truth on disk is unknown now; gives STORAGE. */
 DURE_CHECKED dure_err store_failed(db_store *store);
 /* Says a sentence of our own; gives STORAGE. */

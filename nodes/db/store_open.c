@@ -253,6 +253,69 @@ out:
     return DURE_OK;
 }
 
+/* path as a URI that says that nobody writes (https://www.sqlite.org/uri.html). False: too long. */
+static bool put_immutable_uri(const char *path, char *out, size_t out_size)
+{
+    static const char digits[] = "0123456789abcdef";
+    static const char query[] = "?immutable=1";
+    const bool has_drive = path[0] != '\0' && path[1] == ':';
+    size_t used = (size_t)snprintf(out, out_size, has_drive ? "file:///" : "file:");
+    for (const char *at = path; *at != '\0'; at++) {
+        if (used + 4 + sizeof query > out_size) {
+            return false;
+        }
+        const unsigned char c = (unsigned char)(*at == '\\' && has_drive ? '/' : *at);
+        if (c == '%' || c == '?' || c == '#') {
+            out[used++] = '%';
+            out[used++] = digits[c >> 4];
+            out[used++] = digits[c & 15];
+        } else {
+            out[used++] = (char)c;
+        }
+    }
+    memcpy(out + used, query, sizeof query);
+    return true;
+}
+
+dure_err store_open_for_reading(const char *path, db_store **out_store, char *why, size_t why_size)
+{
+    char name[8192];
+    char wal[4200];
+    db_store *store = dure_mem_alloc(sizeof *store);
+    if (store == NULL) {
+        (void)snprintf(why, why_size, "%s: out of memory", path);
+        return DURE_ERR_NO_MEMORY;
+    }
+    dure_err err = store_check_header(store, path);
+    if (err == DURE_OK) {
+        (void)snprintf(wal, sizeof wal, "%s-wal", path);
+        /* What a crash left is read too; without it SQLite would make a -wal and a -shm. */
+        if (dure_file_exists(wal) || !put_immutable_uri(path, name, sizeof name)) {
+            (void)snprintf(name, sizeof name, "%s", path);
+        }
+        const int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI;
+        err = sqlite3_open_v2(name, &store->db, flags, NULL) == SQLITE_OK ? DURE_OK
+                                                                          : store_failed(store);
+    }
+    int application = 0;
+    int version = 0;
+    if (err == DURE_OK &&
+        (store_pragma_int(store, "PRAGMA user_version", &version) != DURE_OK ||
+         store_pragma_int(store, "PRAGMA application_id", &application) != DURE_OK)) {
+        err = store_refuse_as_told(store);
+    }
+    if (err == DURE_OK) {
+        err = store_check_identity(store, (uint32_t)application, (uint32_t)version);
+    }
+    if (err != DURE_OK) {
+        (void)snprintf(why, why_size, "%s: %s", path, store->error);
+        db_store_close(store);
+        return err;
+    }
+    *out_store = store;
+    return DURE_OK;
+}
+
 void db_store_close(db_store *store)
 {
     if (store == NULL) {

@@ -46,7 +46,6 @@ typedef struct world_player {
     bool is_dirty;
     bool is_saving;
     bool is_leaving;    /* nobody acts for it any more; it goes when its place is saved */
-    bool is_taken_over; /* it leaves because it has logged in from another place */
     uint64_t dirty_since_ms;
     dure_list in_dirty; /* of save.c, while is_dirty */
 

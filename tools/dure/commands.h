@@ -11,6 +11,7 @@
 int dure_cmd_check(int argc, char **argv);
 int dure_cmd_graph(int argc, char **argv);
 int dure_cmd_call(int argc, char **argv);
+int dure_cmd_db(int argc, char **argv);
 int dure_cmd_dev(int argc, char **argv);
 int dure_cmd_down(int argc, char **argv);
 int dure_cmd_node(int argc, char **argv);

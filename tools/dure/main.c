@@ -24,6 +24,8 @@ static const struct {
      "FILE: restart node after node, each when the one before is back"},
     {"down", dure_cmd_down, "FILE: stop every node gracefully"},
     {"call", dure_cmd_call, "FILE METHOD [JSON]: one call, as a client or to a node's admin port"},
+    {"db", dure_cmd_db,
+     "check FILE: what files of db nodes hold that this version would not put there"},
     {"dev", dure_cmd_dev, "a whole cluster in this process, with no file"},
 };
 
