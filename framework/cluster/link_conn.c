@@ -306,6 +306,7 @@ static void conn_heartbeat(dure_link_conn *conn)
 {
     uint32_t next_ms = 0;
     const uint64_t now_ms = dure_iocp_core_now_ms(conn->links->core);
+    dure_link_parts_expire(&conn->parts, now_ms);
     switch (dure_heartbeat_check(&conn->heartbeat, now_ms, dure_session_last_recv_ms(conn->session),
                                  &next_ms)) {
     case DURE_HEARTBEAT_LOST:

@@ -143,7 +143,9 @@ static void conn_on_part(dure_link_conn *conn, const dure_frame *frame)
     dure_frame whole;
     bool is_whole = false;
     const char *text = "";
-    dure_err err = dure_link_parts_add(&conn->parts, frame, &whole, &is_whole, &text);
+    const uint64_t now_ms = dure_iocp_core_now_ms(conn->links->core);
+    dure_link_parts_expire(&conn->parts, now_ms);
+    dure_err err = dure_link_parts_add(&conn->parts, frame, now_ms, &whole, &is_whole, &text);
     if (err == DURE_OK && is_whole) {
         err = conn_on_call_frame(conn, &whole);
         text = dure_err_text(err);

@@ -18,6 +18,9 @@ typedef struct stream {
     dure_list node;
     dure_part part; /* index: of the next one */
     dure_frame message;
+    uint64_t received;   /* bytes of the body */
+    uint64_t expires_ms; /* nobody waits for it from then on */
+    bool is_dropped;     /* it holds no bytes, and counts for no bound */
     dure_buf meta;
     dure_buf body;
 } stream;
@@ -101,9 +104,59 @@ static void stream_free(stream *s)
 static void stream_close(dure_link_parts *parts, stream *s)
 {
     dure_list_remove(&s->node);
+    if (s->is_dropped) {
+        DURE_ASSERT(parts->_dropped_count > 0);
+        parts->_dropped_count--;
+        return;
+    }
+    DURE_ASSERT(parts->_stream_count > 0);
+    DURE_ASSERT(parts->open_bytes >= s->part.total);
+    DURE_ASSERT(*parts->_total >= s->part.total);
     parts->_stream_count--;
     parts->open_bytes -= s->part.total;
     *parts->_total -= s->part.total;
+}
+
+/* Of more than a few that were dropped the oldest is forgotten: its sender has said nothing of it.
+ */
+static void forget_dropped(dure_link_parts *parts)
+{
+    dure_list *node = parts->_streams.next;
+    while (parts->_dropped_count > DURE_PARTS_STREAMS_MAX) {
+        stream *s = DURE_CONTAINER_OF(node, stream, node);
+        node = node->next;
+        if (s->is_dropped) {
+            stream_close(parts, s);
+            stream_free(s);
+        }
+    }
+}
+
+static void stream_drop(dure_link_parts *parts, stream *s)
+{
+    DURE_ASSERT(!s->is_dropped);
+    stream_close(parts, s);
+    dure_buf_release(&s->meta);
+    dure_buf_release(&s->body);
+    s->is_dropped = true;
+    parts->_dropped_count++;
+    dure_list_push_back(&parts->_streams, &s->node);
+    forget_dropped(parts);
+}
+
+void dure_link_parts_expire(dure_link_parts *parts, uint64_t now_ms)
+{
+    dure_list all; /* what is dropped goes behind the others */
+    dure_list_init(&all);
+    dure_list_move_all(&all, &parts->_streams);
+    dure_list *node;
+    while ((node = dure_list_pop_front(&all)) != NULL) {
+        stream *s = DURE_CONTAINER_OF(node, stream, node);
+        dure_list_push_back(&parts->_streams, node);
+        if (!s->is_dropped && now_ms >= s->expires_ms) {
+            stream_drop(parts, s);
+        }
+    }
 }
 
 void dure_link_parts_release(dure_link_parts *parts)
@@ -336,8 +389,14 @@ static dure_err finish_stream(dure_link_parts *parts, stream *s, dure_frame *out
     return DURE_OK;
 }
 
-dure_err dure_link_parts_add(dure_link_parts *parts, const dure_frame *frame, dure_frame *out_whole,
-                             bool *out_is_whole, const char **out_text)
+/* How long somebody waits for more of it. Of what is no request only its sender knows. */
+static uint64_t waits_ms(const stream *s)
+{
+    return s->message.kind == DURE_FRAME_REQUEST ? s->message.left_ms : DURE_PARTS_STALL_MS;
+}
+
+dure_err dure_link_parts_add(dure_link_parts *parts, const dure_frame *frame, uint64_t now_ms,
+                             dure_frame *out_whole, bool *out_is_whole, const char **out_text)
 {
     stream *s = NULL;
     dure_slice piece = {NULL, 0};
@@ -352,18 +411,25 @@ dure_err dure_link_parts_add(dure_link_parts *parts, const dure_frame *frame, du
     if (err != DURE_OK) {
         return err;
     }
-    if (piece.len > s->part.total - s->body.len) {
+    if (piece.len > s->part.total - s->received) {
         *out_text = "parts that are longer than their body";
         return DURE_ERR_PROTOCOL;
     }
-    err = dure_buf_append(&s->body, piece.data, piece.len);
+    err = s->is_dropped ? DURE_OK : dure_buf_append(&s->body, piece.data, piece.len);
     if (err != DURE_OK) {
         return err;
     }
     parts->parts_heard++;
+    s->received += piece.len;
     s->part.index++;
     s->message.left_ms = frame->left_ms; /* it runs on while the parts travel */
-    if (s->body.len < s->part.total) {
+    s->expires_ms = now_ms + waits_ms(s);
+    if (s->received < s->part.total) {
+        return DURE_OK;
+    }
+    if (s->is_dropped) {
+        stream_close(parts, s);
+        stream_free(s);
         return DURE_OK;
     }
     *out_is_whole = true;

@@ -2,7 +2,9 @@
  *
  * Bodies in parts (docs/wire.md): how a part is written, and how the parts of one connection are
  * put together. What a peer announces is held against three bounds before any of it is kept: a
- * body, the open bodies of a link, and those of all links together.
+ * body, the open bodies of a link, and those of all links together. What nobody waits for any more
+ * (the milliseconds of its request have passed, or no part of it has come for long) is dropped; its
+ * parts that still come are passed over.
  *
  * Owner thread only.
  */
@@ -12,8 +14,9 @@
 #include "base/list.h"
 #include "wire/frame.h"
 
-#define DURE_PARTS_META_MAX    512u /* bytes of a message's own meta map */
-#define DURE_PARTS_STREAMS_MAX 8u   /* bodies of a link that may be open at a time */
+#define DURE_PARTS_META_MAX    512u   /* bytes of a message's own meta map */
+#define DURE_PARTS_STREAMS_MAX 8u     /* bodies of a link that may be open at a time */
+#define DURE_PARTS_STALL_MS    30000u /* without a part: three times write_stall_ms */
 
 typedef struct dure_part {
     uint32_t stream;
@@ -34,10 +37,11 @@ typedef struct dure_link_parts {
     uint64_t _total_max;
     uint64_t open_bytes; /* of this link: announced by bodies that are open */
     dure_list _streams;
-    uint32_t _stream_count;
-    void *_done;            /* the body that was given out last */
-    uint64_t parts_heard;   /* in all */
-    uint64_t bodies_joined; /* in all */
+    uint32_t _stream_count;  /* that are open */
+    uint32_t _dropped_count; /* whose rest may still come */
+    void *_done;             /* the body that was given out last */
+    uint64_t parts_heard;    /* in all */
+    uint64_t bodies_joined;  /* in all */
 } dure_link_parts;
 
 /* A link may have two bodies' worth open. Allocates nothing. Borrows: total, for life. */
@@ -53,8 +57,11 @@ void dure_link_parts_fini(dure_link_parts *parts);
  *        OVERLOADED (those of all links), NO_MEMORY, as dure_check_object (the whole body).
  */
 DURE_CHECKED dure_err dure_link_parts_add(dure_link_parts *parts, const dure_frame *frame,
-                                          dure_frame *out_whole, bool *out_is_whole,
-                                          const char **out_text);
+                                          uint64_t now_ms, dure_frame *out_whole,
+                                          bool *out_is_whole, const char **out_text);
+
+/* Drops what nobody waits for any more. */
+void dure_link_parts_expire(dure_link_parts *parts, uint64_t now_ms);
 /* The whole message was used. */
 void dure_link_parts_release(dure_link_parts *parts);
 

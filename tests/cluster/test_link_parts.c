@@ -291,10 +291,10 @@ static void the_bodies_of_all_links_are_bounded_together(void)
     dure_buf_init(&buf, 4096);
     write_part(&buf, &raw);
     DURE_REQUIRE_OK(dure_frame_decode(buf.data, buf.len, 4096, &frame, &len));
-    DURE_CHECK_ERR(dure_link_parts_add(&parts, &frame, &whole, &is_whole, &text),
+    DURE_CHECK_ERR(dure_link_parts_add(&parts, &frame, 0, &whole, &is_whole, &text),
                    DURE_ERR_OVERLOADED);
     total = 989;
-    DURE_CHECK_OK(dure_link_parts_add(&parts, &frame, &whole, &is_whole, &text));
+    DURE_CHECK_OK(dure_link_parts_add(&parts, &frame, 0, &whole, &is_whole, &text));
     DURE_CHECK_EQ(total, 1000);
     dure_link_parts_fini(&parts);
     DURE_CHECK_EQ(total, 989);
@@ -323,7 +323,7 @@ static void a_messages_own_meta_comes_with_its_body(void)
     dure_buf_init(&buf, 4096);
     DURE_REQUIRE_OK(dure_part_encode(&buf, &message, &part, (dure_slice){nil, 1}));
     DURE_REQUIRE_OK(dure_frame_decode(buf.data, buf.len, 4096, &frame, &len));
-    DURE_REQUIRE_OK(dure_link_parts_add(&parts, &frame, &whole, &is_whole, &text));
+    DURE_REQUIRE_OK(dure_link_parts_add(&parts, &frame, 0, &whole, &is_whole, &text));
     DURE_REQUIRE(is_whole);
     DURE_CHECK_EQ(whole.kind, DURE_FRAME_REQUEST);
     DURE_CHECK_EQ(whole.meta.len, sizeof meta);
@@ -368,12 +368,107 @@ static void keys_of_later_versions_are_skipped_on_a_part_too(void)
     dure_buf_init(&buf, 4096);
     DURE_REQUIRE_OK(dure_frame_encode(&buf, &raw));
     DURE_REQUIRE_OK(dure_frame_decode(buf.data, buf.len, 4096, &frame, &len));
-    DURE_REQUIRE_OK(dure_link_parts_add(&parts, &frame, &whole, &is_whole, &text));
+    DURE_REQUIRE_OK(dure_link_parts_add(&parts, &frame, 0, &whole, &is_whole, &text));
     DURE_REQUIRE(is_whole);
     DURE_CHECK_EQ(whole.meta.data[0], 0x8d);
     DURE_CHECK_EQ(whole.meta.len, at - sizeof tail);
     dure_link_parts_fini(&parts);
     dure_buf_fini(&buf);
+}
+
+/* What add made of a part of this index, of a body of 100 bytes. */
+static dure_err add_part(dure_link_parts *parts, uint32_t index, size_t bytes, uint64_t now_ms,
+                         bool *out_is_whole)
+{
+    const raw_part raw = REQUEST_PART(1, index, 100, bytes); /* with 1,000 ms */
+    dure_frame frame;
+    dure_frame whole;
+    dure_buf buf;
+    const char *text = NULL;
+    size_t len = 0;
+    dure_buf_init(&buf, 4096);
+    write_part(&buf, &raw);
+    DURE_REQUIRE_OK(dure_frame_decode(buf.data, buf.len, 4096, &frame, &len));
+    const dure_err err = dure_link_parts_add(parts, &frame, now_ms, &whole, out_is_whole, &text);
+    dure_buf_fini(&buf);
+    return err;
+}
+
+/* Parts that were on their way already do no harm, and the last one ends it. */
+static void a_body_whose_time_has_passed_is_dropped(void)
+{
+    dure_link_parts parts;
+    uint64_t total = 0;
+    bool is_whole = false;
+    dure_link_parts_init(&parts, 100, &total, 1000);
+    DURE_CHECK_OK(add_part(&parts, 0, 10, 5000, &is_whole));
+    DURE_CHECK_OK(add_part(&parts, 1, 10, 5500, &is_whole));
+    dure_link_parts_expire(&parts, 6499);
+    DURE_CHECK_EQ(total, 100);
+    dure_link_parts_expire(&parts, 6500);
+    DURE_CHECK_EQ(total, 0);
+    DURE_CHECK_EQ(parts.open_bytes, 0);
+    DURE_CHECK_OK(add_part(&parts, 2, 10, 6600, &is_whole));
+    DURE_CHECK_ERR(add_part(&parts, 4, 10, 6600, &is_whole), DURE_ERR_PROTOCOL);
+    DURE_CHECK_ERR(add_part(&parts, 3, 71, 6600, &is_whole), DURE_ERR_PROTOCOL);
+    DURE_CHECK_OK(add_part(&parts, 3, 70, 6600, &is_whole));
+    DURE_CHECK(!is_whole);
+    DURE_CHECK_ERR(add_part(&parts, 4, 10, 6600, &is_whole), DURE_ERR_PROTOCOL);
+    DURE_CHECK_OK(add_part(&parts, 0, 10, 7000, &is_whole)); /* the number is free again */
+    DURE_CHECK_EQ(total, 100);
+    dure_link_parts_cancel(&parts, 7);
+    DURE_CHECK_EQ(total, 0);
+    dure_link_parts_fini(&parts);
+}
+
+static void what_was_dropped_is_remembered_for_a_few_bodies_only(void)
+{
+    dure_link_parts parts;
+    dure_buf buf;
+    uint64_t total = 0;
+    bool is_whole = false;
+    const char *text = NULL;
+    dure_link_parts_init(&parts, 100, &total, 1000);
+    dure_buf_init(&buf, 4096);
+    for (uint32_t i = 0; i < 5 * DURE_PARTS_STREAMS_MAX; i++) {
+        const raw_part raw = REQUEST_PART(i, 0, 100, 10);
+        dure_frame frame;
+        dure_frame whole;
+        size_t len = 0;
+        dure_buf_clear(&buf);
+        write_part(&buf, &raw);
+        DURE_REQUIRE_OK(dure_frame_decode(buf.data, buf.len, 4096, &frame, &len));
+        DURE_CHECK_OK(dure_link_parts_add(&parts, &frame, 0, &whole, &is_whole, &text));
+        dure_link_parts_expire(&parts, 1000);
+        DURE_CHECK(parts._dropped_count <= DURE_PARTS_STREAMS_MAX);
+        DURE_CHECK_EQ(total, 0);
+    }
+    dure_link_parts_fini(&parts);
+    dure_buf_fini(&buf);
+}
+
+/* Its last part never comes, and the link stays for everything else. */
+static void a_body_that_is_never_finished_does_not_stay(void)
+{
+    static const raw_part part = REQUEST_PART(1, 0, LARGEST, 10); /* with 1,000 ms */
+    test_cluster cluster;
+    raw_peer raw = {0};
+    dure_buf say;
+    test_cluster_init(&cluster, NULL);
+    test_node *db = test_node_start(&cluster, "db-1", NULL);
+    raw_write_hello(&cluster, &say);
+    write_part(&say, &part);
+    raw.say = say.data;
+    raw.say_len = say.len;
+    raw_start(&raw, &cluster);
+    test_run(&cluster, 900);
+    DURE_CHECK_EQ(test_counters_of(db).joining_bytes, LARGEST);
+    test_run(&cluster, 5000);
+    DURE_CHECK_EQ(test_counters_of(db).joining_bytes, 0);
+    DURE_CHECK_EQ(db->down, 0);
+    raw_stop(&raw, &cluster);
+    dure_buf_fini(&say);
+    test_cluster_fini(&cluster);
 }
 
 DURE_SUITE(cluster_link_parts, DURE_TEST(a_body_over_32_kib_goes_and_comes_in_parts),
@@ -387,4 +482,7 @@ DURE_SUITE(cluster_link_parts, DURE_TEST(a_body_over_32_kib_goes_and_comes_in_pa
            DURE_TEST(what_is_announced_is_bounded),
            DURE_TEST(the_bodies_of_all_links_are_bounded_together),
            DURE_TEST(a_messages_own_meta_comes_with_its_body),
-           DURE_TEST(keys_of_later_versions_are_skipped_on_a_part_too));
+           DURE_TEST(keys_of_later_versions_are_skipped_on_a_part_too),
+           DURE_TEST(a_body_whose_time_has_passed_is_dropped),
+           DURE_TEST(what_was_dropped_is_remembered_for_a_few_bodies_only),
+           DURE_TEST(a_body_that_is_never_finished_does_not_stay));
