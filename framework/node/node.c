@@ -50,7 +50,7 @@ static void node_start_timer(dure_node *node, dure_iocp_event *event, uint32_t m
 
 /* ---- the end ---- */
 
-static void node_check_ended(dure_node *node)
+void node_check_ended(dure_node *node)
 {
     if (node->state != NODE_CLOSING || !node->rpc_is_closed ||
         !node_port_is_closed(node->clients) || !node_port_is_closed(node->admin) ||

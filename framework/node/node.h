@@ -93,10 +93,17 @@ bool dure_node_is_stopping(const dure_node *node);
 void dure_node_hold_stop(dure_node *node);
 void dure_node_release_stop(dure_node *node);
 
-/* fn(ctx) on this worker in ms milliseconds; not called if the node ends before. Fails: NO_MEMORY.
+/* status: OK when the time has passed, CANCELLED when the node ends before: then fn only frees what
+ * hangs on ctx. */
+typedef void (*dure_node_delay_fn)(dure_node *node, void *ctx, dure_err status);
+
+/*
+ * Calls fn on this worker in ms milliseconds, or sooner with CANCELLED where the node closes: in
+ * any case once, later, and before on_end, also where on_start fails behind it. Fails: NO_MEMORY,
+ * STATE when the node is closing or has ended; fn will not be called.
  */
-DURE_CHECKED dure_err dure_node_after(dure_node *node, uint32_t ms,
-                                      void (*fn)(dure_node *node, void *ctx), void *ctx);
+DURE_CHECKED dure_err dure_node_after(dure_node *node, uint32_t ms, dure_node_delay_fn fn,
+                                      void *ctx);
 
 /*
  * work(ctx) on a job thread, then done(node, ctx) on this worker, always, also while stopping. One

@@ -98,5 +98,7 @@ bool node_work_dispatch(dure_node *node, dure_iocp_event *event);
 /* node.c */
 void node_port_closed(node_port *port, void *ctx);
 void node_begin_stop(dure_node *node);
+/* Ends the node where it is closing and nothing of it is left; it may be gone then. */
+void node_check_ended(dure_node *node);
 
 #endif

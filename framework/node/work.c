@@ -11,7 +11,7 @@ typedef struct node_delay {
     dure_iocp_event timer;
     dure_list in_node;
     dure_node *node;
-    void (*fn)(dure_node *node, void *ctx);
+    dure_node_delay_fn fn;
     void *ctx;
 } node_delay;
 
@@ -92,11 +92,13 @@ bool node_work_dispatch(dure_node *node, dure_iocp_event *event)
 static void delay_dispatch(dure_iocp_object *object, dure_iocp_event *event)
 {
     node_delay *delay = DURE_CONTAINER_OF(object, node_delay, object);
+    dure_node *node = delay->node;
+    DURE_ASSERT(event == &delay->timer);
+    DURE_ASSERT(node->state != NODE_ENDED); /* it waits for its delays */
+    delay->fn(node, delay->ctx, event->status);
     dure_list_remove(&delay->in_node);
-    if (event->status == DURE_OK) {
-        delay->fn(delay->node, delay->ctx);
-    }
     dure_iocp_object_release(object);
+    node_check_ended(node);
 }
 
 static void delay_destroy(dure_iocp_object *object)
@@ -106,8 +108,7 @@ static void delay_destroy(dure_iocp_object *object)
 
 static const dure_iocp_object_ops delay_ops = {delay_dispatch, delay_destroy};
 
-dure_err dure_node_after(dure_node *node, uint32_t ms, void (*fn)(dure_node *node, void *ctx),
-                         void *ctx)
+dure_err dure_node_after(dure_node *node, uint32_t ms, dure_node_delay_fn fn, void *ctx)
 {
     if (node->state == NODE_CLOSING || node->state == NODE_ENDED) {
         return DURE_ERR_STATE;

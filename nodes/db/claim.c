@@ -36,14 +36,30 @@ static void claim_end(claim *c)
     dure_mem_free(c);
 }
 
-static void claim_fail(claim *c)
+static void claim_fail(claim *c, dure_err err)
 {
-    dure_request_fail(c->op->request, DURE_ERR_OVERLOADED, "out of memory");
+    if (err == DURE_ERR_NO_MEMORY) {
+        dure_request_fail(c->op->request, DURE_ERR_OVERLOADED, "out of memory");
+    } else if (err == DURE_ERR_CANCELLED || err == DURE_ERR_STATE) {
+        dure_request_fail(c->op->request, DURE_ERR_UNAVAILABLE, "the db node is stopping");
+    } else {
+        dure_request_fail(c->op->request, DURE_ERR_UNAVAILABLE, "%s", dure_err_text(err));
+    }
     dure_mem_free(c->op);
     dure_mem_free(c);
 }
 
-static void claim_step(dure_node *node, void *ctx);
+static void claim_step(claim *c);
+
+static void claim_again(dure_node *node, void *ctx, dure_err status)
+{
+    (void)node;
+    if (status == DURE_OK) {
+        claim_step(ctx);
+    } else {
+        claim_fail(ctx, status);
+    }
+}
 
 static void on_revoked(void *ctx, const dure_outcome *outcome, const game_revoke_result *result)
 {
@@ -52,8 +68,11 @@ static void on_revoked(void *ctx, const dure_outcome *outcome, const game_revoke
     /* Another life of the node can say nothing for the one that owns. */
     if (result != NULL && result->life == c->owner.life) {
         claim_end(c);
-    } else if (dure_node_after(c->node, CLAIM_RETRY_MS, claim_step, c) != DURE_OK) {
-        claim_fail(c);
+        return;
+    }
+    dure_err err = dure_node_after(c->node, CLAIM_RETRY_MS, claim_again, c);
+    if (err != DURE_OK) {
+        claim_fail(c, err);
     }
 }
 
@@ -66,15 +85,16 @@ static dure_err claim_ask(claim *c)
     return game_call_revoke(dure_node_rpc(c->node), &target, &in, &options, on_revoked, c, &call);
 }
 
-static void claim_step(dure_node *node, void *ctx)
+static void claim_step(claim *c)
 {
-    claim *c = ctx;
-    (void)node;
     if (dure_request_is_cancelled(c->op->request) ||
         db_lease_is_over(c->leases, c->owner.node, c->owner.life, claim_now_ms(c))) {
         claim_end(c);
-    } else if (claim_ask(c) != DURE_OK) {
-        claim_fail(c);
+        return;
+    }
+    dure_err err = claim_ask(c);
+    if (err != DURE_OK) {
+        claim_fail(c, err);
     }
 }
 
@@ -93,5 +113,5 @@ void db_claim(dure_node *node, db_batch *batch, const db_leases *leases, db_op *
                  .op = op,
                  .player = player,
                  .owner = *owner};
-    claim_step(node, c);
+    claim_step(c);
 }

@@ -426,9 +426,10 @@ static void forget_done(dure_node *node, void *ctx)
     (void)ctx; /* where it failed the next start waits longer than it would have to */
 }
 
-static void forget_former_leases(dure_node *node, void *ctx)
+static void forget_former_leases(dure_node *node, void *ctx, dure_err status)
 {
-    if (!dure_node_is_stopping(node) && !db_store_is_broken(((db_state *)ctx)->store)) {
+    if (status == DURE_OK && !dure_node_is_stopping(node) &&
+        !db_store_is_broken(((db_state *)ctx)->store)) {
         dure_err ignored = dure_node_job(node, forget_work, forget_done, ctx);
         (void)ignored; /* as above */
     }

@@ -12,7 +12,7 @@
 #define KEYS_PASS_MS   600000u /* between two passes */
 #define KEYS_DAY_MS    UINT64_C(86400000)
 
-static void keys_step(dure_node *node, void *ctx);
+static void keys_step(dure_node *node, void *ctx, dure_err status);
 
 static void keys_after(db_keys *keys, uint32_t ms)
 {
@@ -54,9 +54,12 @@ static void keys_done(dure_node *node, void *ctx)
     keys_after(keys, KEYS_PASS_MS);
 }
 
-static void keys_step(dure_node *node, void *ctx)
+static void keys_step(dure_node *node, void *ctx, dure_err status)
 {
     db_keys *keys = ctx;
+    if (status != DURE_OK) {
+        return; /* the node ends, perhaps because it could not start: keys may be gone */
+    }
     const uint64_t now_ms = dure_iocp_core_wall_ms(dure_node_core(node));
     /* Two days more than are promised: a key may be used on the day before its own. */
     const uint64_t kept_ms = (keys->days + UINT64_C(2)) * KEYS_DAY_MS;

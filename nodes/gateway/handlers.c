@@ -288,11 +288,11 @@ typedef struct describe_step {
 
 static void ask_describe(gateway *g, const dure_registry_node *peer);
 
-static void describe_again(dure_node *node, void *ctx)
+static void describe_again(dure_node *node, void *ctx, dure_err status)
 {
     describe_step *step = ctx;
     (void)node;
-    if (dure_rpc_peer_state(step->g->rpc, step->peer->id) == DURE_PEER_UP) {
+    if (status == DURE_OK && dure_rpc_peer_state(step->g->rpc, step->peer->id) == DURE_PEER_UP) {
         ask_describe(step->g, step->peer);
     }
     dure_mem_free(step);

@@ -24,6 +24,8 @@ typedef struct greeter {
     unsigned pokes;
     size_t fill_bytes; /* of the text that fill and fault answer */
     unsigned delays;
+    unsigned delays_cancelled;
+    dure_err delay_refused; /* what a delay that was begun by a cancelled one was answered */
     unsigned jobs_worked;
     unsigned jobs_done;
 } greeter;
