@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cluster/registry_json.h"
+#include "node/data_folder.h"
 #include "node/exit_codes.h"
 #include "node/node.h"
 #include "node/process.h"
@@ -256,6 +257,7 @@ static int main_run(node_program *program)
 int dure_node_main(int argc, char **argv, const dure_role *role)
 {
     dure_process_arguments(&argc, &argv);
+    dure_data_folder_make_private_files();
     node_options options = {.program = argv[0]};
     node_program program = {0};
     int code = main_options(&options, argc, argv, role);

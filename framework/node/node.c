@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "net/address.h"
+#include "node/data_folder.h"
 #include "node/exit_codes.h"
 #include "node/node_impl.h"
 #include "node/process.h"
@@ -416,6 +417,64 @@ dure_err dure_node_create(const dure_node_config *config, dure_node **out_node)
     return DURE_OK;
 }
 
+static void node_say_refused(const dure_node *node, const char *path, dure_err err,
+                             const char *text)
+{
+    char quoted_path[1100];
+    char quoted_text[1300];
+    dure_log_write(
+        node->config.log, DURE_LOG_ERROR, "node", "DATA_REFUSED", "folder=%s cause=%s text=%s",
+        dure_log_quote(path, strlen(path), quoted_path, sizeof quoted_path), dure_err_name(err),
+        dure_log_quote(text, strlen(text), quoted_text, sizeof quoted_text));
+}
+
+/* A folder that was there already is looked at before anything is put into it. */
+static dure_err node_look_at_folder(const dure_node *node, const char *path)
+{
+    char text[DURE_DATA_FOLDER_TEXT_MAX];
+    char quoted_path[1100];
+    char quoted_text[1300];
+    dure_data_folder_access access = DURE_DATA_FOLDER_OPEN;
+    dure_err err = dure_data_folder_look(path, &access, text);
+    if (err != DURE_OK) {
+        node_say_refused(node, path, err, dure_err_text(err));
+        return err;
+    }
+    if (access == DURE_DATA_FOLDER_OPEN) {
+        node_say_refused(node, path, DURE_ERR_PERMISSION, text);
+        return DURE_ERR_PERMISSION;
+    }
+    if (access == DURE_DATA_FOLDER_SHARED) {
+        dure_log_write(node->config.log, DURE_LOG_WARN, "node", "DATA_SHARED", "folder=%s text=%s",
+                       dure_log_quote(path, strlen(path), quoted_path, sizeof quoted_path),
+                       dure_log_quote(text, strlen(text), quoted_text, sizeof quoted_text));
+    }
+    return DURE_OK;
+}
+
+/* The folder of all nodes and this one's own, and its lock. */
+static dure_err node_take_data_dir(dure_node *node)
+{
+    dure_err err = dure_file_make_folder(node->data_dir, DURE_FILE_OWNER_ONLY);
+    if (err != DURE_OK) {
+        node_say_refused(node, node->data_dir, err,
+                         err == DURE_ERR_EXISTS ? "a file stands in the way" : dure_err_text(err));
+        return err;
+    }
+    err = node_look_at_folder(node, dure_registry_data(node->config.registry));
+    err = err == DURE_OK ? node_look_at_folder(node, node->data_dir) : err;
+    if (err != DURE_OK) {
+        return err;
+    }
+    err = dure_folder_lock(node->data_dir, &node->data_lock);
+    if (err != DURE_OK) {
+        node_say_refused(node, node->data_dir, err,
+                         err == DURE_ERR_EXISTS ? "another process uses this folder"
+                                                : dure_err_text(err));
+    }
+    return err;
+}
+
 static dure_err node_make_data_dir(dure_node *node)
 {
     char path[4096];
@@ -429,22 +488,7 @@ static dure_err node_make_data_dir(dure_node *node)
         return DURE_ERR_TOO_LARGE;
     }
     node->data_dir = dure_mem_strdup(path);
-    if (node->data_dir == NULL) {
-        return DURE_ERR_NO_MEMORY;
-    }
-    dure_err err = dure_file_make_folder(path, DURE_FILE_OWNER_ONLY);
-    if (err == DURE_OK) {
-        err = dure_folder_lock(path, &node->data_lock);
-    }
-    if (err != DURE_OK) {
-        char quoted[512];
-        dure_log_write(
-            node->config.log, DURE_LOG_ERROR, "node", "DATA_REFUSED",
-            "folder=%s cause=%s text=\"%s\"",
-            dure_log_quote(path, strlen(path), quoted, sizeof quoted), dure_err_name(err),
-            err == DURE_ERR_EXISTS ? "another process uses this folder" : dure_err_text(err));
-    }
-    return err;
+    return node->data_dir != NULL ? node_take_data_dir(node) : DURE_ERR_NO_MEMORY;
 }
 
 static void node_say_taken(const dure_node *node, const char *what, uint16_t port, dure_err err)

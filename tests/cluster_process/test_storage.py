@@ -6,6 +6,7 @@ usage: test_storage.py BIN_FOLDER FAULTY_DB"""
 
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -141,8 +142,35 @@ def refused(cluster):
         check("the file", file.read() == before, True)
     log = cluster.log_text()
     assert "STORE_REFUSED" in log and path in log and "it is damaged" in log, log[-1000:]
-    if not FAULTY_DB.endswith(".exe"):  # Windows keeps lists of rights instead
-        check("mode of the folder", os.stat(os.path.dirname(path)).st_mode & 0o777, 0o700)
+
+
+def mode(path):
+    return os.stat(path).st_mode & 0o777
+
+
+def private(cluster):
+    """The data folder and all in it are the user's alone, also what SQLite makes."""
+    folder = os.path.join(cluster.data, "db-1")
+    check("mode of the folder", mode(folder), 0o700)
+    files = os.listdir(folder)
+    assert {"dure.sqlite", "dure.sqlite-wal", "dure.sqlite-shm", "admin.json", "lock"} <= set(files), files
+    for name in files:
+        check("mode of " + name, mode(os.path.join(folder, name)), 0o600)
+
+
+def open_to_all(cluster):
+    """A folder that others get at is refused with the command to type, and is used when that has been typed."""
+    folder = os.path.join(cluster.data, "game-1")
+    cluster.stop("game-1")
+    os.chmod(folder, 0o755)
+    cluster.start("game-1")
+    check("exit code", cluster.processes["game-1"].wait(20), 1)
+    line = [line for line in cluster.log_text().splitlines() if "DATA_REFUSED" in line][-1]
+    command = json.loads(line)["text"].split(": ", 1)[1]
+    check("command", command, "chmod 700 '%s'" % folder)
+    subprocess.run(command, shell=True, check=True)
+    cluster.start("game-1")
+    until_true("it runs", cluster.is_linked, 20)
 
 
 def story(cluster):
@@ -150,6 +178,9 @@ def story(cluster):
     cluster.environment["DURE_SET"] += ";heartbeat_ms=200;peer_timeout_ms=1000;call_deadline_ms=15000"
     NODES["db-1"] = FAULTY_DB
     cluster.start_all()
+    if not FAULTY_DB.endswith(".exe"):  # Windows keeps lists of rights instead
+        private(cluster)
+        open_to_all(cluster)
     port = cluster.client_port
     alice = Client(port, timeout=20)
     bob = Client(port, timeout=20)

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "net/address.h"
+#include "node/data_folder.h"
 #include "node/node.h"
 #include "node/process.h"
 #include "node/resources.h"
@@ -377,6 +378,7 @@ int dure_cmd_dev(int argc, char **argv)
     if (!dev_options(&d, argc, argv, &exit_code)) {
         return exit_code;
     }
+    dure_data_folder_make_private_files();
     (void)node_resources_raise_descriptors();
     d.mutex = dure_mutex_create();
     d.cond = dure_cond_create();
