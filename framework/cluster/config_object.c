@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "cluster/registry.h"
 
 /* ---- names that are nearly right ---- */
@@ -95,6 +96,7 @@ static bool check_int(const config_tree *tree, const cJSON *item, const char *pa
         return false;
     }
     double value = item->valuedouble;
+    DURE_ASSERT(key->min <= key->max);
     if (!(fabs(value) < 1e15) || value != trunc(value)) {
         config_mistake(tree, item, path, "%.15g is not a whole number", value);
     } else if (value > (double)key->max) {
@@ -111,6 +113,8 @@ static bool check_choice(const config_tree *tree, const cJSON *item, const char 
                          const config_key *key)
 {
     char framed[80];
+    DURE_ASSERT(key->choices != NULL);
+    DURE_ASSERT(key->choices[0] == '|');
     if (!config_want(tree, item, path, cJSON_IsString(item), "a string")) {
         return false;
     }
@@ -282,6 +286,7 @@ void config_check_object(const config_tree *tree, const cJSON *object, const cha
 {
     char full[CONFIG_PATH_MAX];
     const cJSON *item;
+    DURE_ASSERT(cJSON_IsObject(object));
     config_check_duplicates(tree, object, path);
     cJSON_ArrayForEach(item, object)
     {

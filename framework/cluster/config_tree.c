@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
+#include "base/compiler.h"
 #include "base/mem.h"
 #include "cluster/registry_json.h"
 
@@ -37,6 +39,7 @@ static size_t tree_join(config_tree *tree, const cJSON *item, size_t at)
     while (item != NULL && at < tree->positions.count) {
         tree->items[at++] = item;
         if (item->child != NULL) {
+            DURE_ASSERT(depth < DURE_COUNT_OF(stack)); /* the tokenizer has refused deeper ones */
             stack[depth++] = item;
             item = item->child;
             continue;
@@ -53,6 +56,7 @@ dure_err config_tree_init(config_tree *tree, const char *file, const char *text,
                           dure_registry_report *report)
 {
     dure_json_mistake mistake;
+    DURE_ASSERT(report != NULL);
     memset(tree, 0, sizeof *tree);
     tree->file = file;
     tree->text = text;
@@ -72,7 +76,8 @@ dure_err config_tree_init(config_tree *tree, const char *file, const char *text,
         config_tree_fini(tree);
         return DURE_ERR_NO_MEMORY;
     }
-    (void)tree_join(tree, tree->root, 0);
+    const size_t joined = tree_join(tree, tree->root, 0);
+    DURE_ASSERT(joined == tree->positions.count); /* both readers found the same values */
     return DURE_OK;
 }
 
@@ -204,6 +209,7 @@ static bool set_remember_one(config_tree *tree, const char *name, const cJSON *i
                              const char *text)
 {
     size_t count = tree->override_count;
+    DURE_ASSERT(item != NULL);
     char *value = dure_mem_strdup(text);
     config_override *grown =
         value != NULL ? dure_mem_realloc(tree->overrides, (count + 1) * sizeof *tree->overrides)
@@ -291,6 +297,36 @@ static bool step_put(cJSON *parent, const path_step *step, cJSON *value)
                : cJSON_AddItemToObject(parent, step->key, value);
 }
 
+static void override_forget(config_tree *tree, const cJSON *item)
+{
+    for (size_t i = 0; i < tree->override_count; i++) {
+        if (tree->overrides[i].item == item) {
+            tree->overrides[i].item = NULL;
+        }
+    }
+}
+
+/* Overrides that stand inside a value, or are it. */
+static void overrides_forget(config_tree *tree, const cJSON *item)
+{
+    const cJSON *stack[CJSON_NESTING_LIMIT + DURE_REGISTRY_DEPTH_MAX];
+    const cJSON *const outermost = item;
+    size_t depth = 0;
+    while (item != NULL) {
+        override_forget(tree, item);
+        if (item->child != NULL) {
+            DURE_ASSERT(depth < DURE_COUNT_OF(stack)); /* of the file and one override inside it */
+            stack[depth++] = item;
+            item = item->child;
+            continue;
+        }
+        while (depth > 0 && item->next == NULL) {
+            item = stack[--depth];
+        }
+        item = item == outermost ? NULL : item->next;
+    }
+}
+
 /* A value that is replaced is freed, so nothing may find it any more: it and all that is inside it.
  */
 static void tree_forget(config_tree *tree, const cJSON *item)
@@ -302,11 +338,7 @@ static void tree_forget(config_tree *tree, const cJSON *item)
             tree->items[i] = NULL;
         }
     }
-    for (size_t i = 0; item != NULL && i < tree->override_count; i++) {
-        if (tree->overrides[i].item == item) {
-            tree->overrides[i].item = NULL;
-        }
-    }
+    overrides_forget(tree, item);
 }
 
 static dure_err set_apply(config_tree *tree, const char *name, const char *path, const char *text)

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
+#include "base/compiler.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 
@@ -228,6 +230,7 @@ static bool scan_word(scanner *s, const char *word)
 static dure_err scan_push(scanner *s, dure_json_kind kind, uint32_t *out_index)
 {
     dure_json_positions *p = s->positions;
+    DURE_ASSERT(s->parent == DURE_JSON_NONE || s->parent < p->count);
     if (p->count >= DURE_JSON_VALUES_MAX) {
         return scan_fail(s, DURE_ERR_TOO_MANY_ELEMENTS, s->at, "more than 65536 values");
     }
@@ -262,6 +265,8 @@ static dure_err scan_push(scanner *s, dure_json_kind kind, uint32_t *out_index)
 
 static void scan_after_value(scanner *s, uint32_t index)
 {
+    DURE_ASSERT(index < s->positions->count);
+    DURE_ASSERT(s->positions->entries[index].start < s->at);
     s->positions->entries[index].end = (uint32_t)s->at;
     s->state = s->parent == DURE_JSON_NONE ? SCAN_END : SCAN_AFTER;
 }
@@ -288,6 +293,8 @@ static dure_err scan_open(scanner *s, dure_json_kind kind)
 static void scan_close(scanner *s)
 {
     uint32_t closed = s->parent;
+    DURE_ASSERT(closed < s->positions->count);
+    DURE_ASSERT(s->depth > 0);
     s->at++;
     s->depth--;
     s->parent = s->positions->entries[closed].parent;
@@ -380,6 +387,7 @@ static dure_err scan_key(scanner *s)
 
 static dure_err scan_after(scanner *s)
 {
+    DURE_ASSERT(s->parent < s->positions->count); /* behind the outermost value comes the end */
     char c = scan_peek(s);
     bool is_array = s->positions->entries[s->parent].kind == DURE_JSON_ARRAY;
     if (c == ',') {
@@ -454,5 +462,6 @@ const char *dure_json_kind_name(dure_json_kind kind)
 {
     static const char *const names[] = {"null",     "true or false", "a number",
                                         "a string", "an array",      "an object"};
+    DURE_ASSERT((size_t)kind < DURE_COUNT_OF(names));
     return names[kind];
 }

@@ -21,6 +21,8 @@ static void conn_on_hello_frame(dure_link_conn *conn, const dure_frame *frame, d
 {
     dure_links *links = conn->links;
     dure_hello *hello = conn->hello;
+    DURE_ASSERT(conn->state == DURE_LINK_CONN_HANDSHAKE);
+    DURE_ASSERT(hello != NULL);
     dure_buf_clear(&links->out);
     dure_err err = dure_hello_on_frame(hello, frame, raw, &links->out);
     if (err == DURE_OK) {
@@ -42,6 +44,8 @@ static void conn_on_hello_frame(dure_link_conn *conn, const dure_frame *frame, d
         if (!conn->is_dialled) {
             conn->link = dure_links_find(links, hello->peer);
         }
+        DURE_ASSERT(hello->is_proven);
+        DURE_ASSERT(conn->link != NULL);
         conn->incarnation = hello->peer_incarnation;
         dure_link_offer(conn->link, conn);
     }
@@ -162,6 +166,8 @@ static void conn_on_part(dure_link_conn *conn, const dure_frame *frame)
 static void conn_on_link_frame(dure_link_conn *conn, const dure_frame *frame)
 {
     dure_err err = DURE_OK;
+    DURE_ASSERT(conn->state == DURE_LINK_CONN_UP);
+    DURE_ASSERT(conn->link->conn == conn);
     switch (frame->kind) {
     case DURE_FRAME_PING:
     case DURE_FRAME_PONG:

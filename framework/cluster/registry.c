@@ -286,6 +286,8 @@ static dure_err registry_own_settings(dure_registry *r)
 dure_err dure_registry_builder_finish(dure_registry_builder *builder, dure_registry **out_registry)
 {
     dure_registry *r = builder->registry;
+    DURE_ASSERT(r->settings.link_strangers_max >= 2);
+    DURE_ASSERT(r->settings.address_exempt.count <= DURE_NET_NETWORKS_MAX);
     dure_err err = r->settings.peer_timeout_ms > r->settings.heartbeat_ms ? registry_link_roles(r)
                                                                           : DURE_ERR_CONFIG;
     if (err == DURE_OK) {

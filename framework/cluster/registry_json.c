@@ -149,6 +149,7 @@ static void read_dials(const reader *r, const cJSON *roles, const cJSON *role, c
             out_dials[count++] = item->valuestring;
         }
     }
+    DURE_ASSERT(count < max);
     out_dials[count] = NULL;
 }
 
@@ -494,6 +495,7 @@ static void check_heartbeat(const reader *r, const cJSON *root)
     const cJSON *every = cJSON_GetObjectItemCaseSensitive(root, "heartbeat_ms");
     const int64_t timeout_ms = config_int(root, "peer_timeout_ms", s->peer_timeout_ms);
     const int64_t every_ms = config_int(root, "heartbeat_ms", s->heartbeat_ms);
+    DURE_ASSERT(s->peer_timeout_ms > s->heartbeat_ms); /* the defaults */
     if (timeout_ms > every_ms) {
         return;
     }
@@ -510,6 +512,7 @@ static void check_order(const reader *r, const cJSON *root, const char *low, int
                         const char *high, int64_t high_fallback)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, high);
+    DURE_ASSERT(low_fallback <= high_fallback);
     int64_t least = config_int(root, low, low_fallback);
     if (config_int(root, high, high_fallback) < least) {
         config_mistake(&r->tree, item != NULL ? item : root, high, "must not be below %s (%lld)",
@@ -536,6 +539,8 @@ static void check_limits(const reader *r, const cJSON *root)
 static dure_err read_all(reader *r, dure_registry **out_registry)
 {
     const cJSON *root = r->tree.root;
+    DURE_ASSERT(root != NULL);
+    DURE_ASSERT(r->builder == NULL);
     if (!cJSON_IsObject(root)) {
         config_mistake(&r->tree, root, "", "expected an object, got %s", config_kind(root));
         return DURE_ERR_CONFIG;
@@ -562,6 +567,7 @@ static dure_err read_all(reader *r, dure_registry **out_registry)
     if (cJSON_IsObject(roles) && cJSON_IsArray(nodes)) {
         registry_check_reach(&r->tree, roles, nodes);
     }
+    DURE_ASSERT(r->secret_count <= DURE_COUNT_OF(r->secrets));
     for (size_t i = 0; i < r->secret_count && err == DURE_OK; i++) {
         const dure_slice secret = {r->secrets[i], r->secret_lens[i]};
         err = dure_registry_builder_secret(r->builder, secret);

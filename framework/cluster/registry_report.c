@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/mem.h"
 
 void dure_registry_report_init(dure_registry_report *report)
@@ -54,6 +55,9 @@ static bool report_grow(dure_registry_report *report, void **rows, size_t count,
 
 void dure_registry_report_add(dure_registry_report *report, const dure_registry_diagnostic *added)
 {
+    DURE_ASSERT(added->place != NULL);
+    DURE_ASSERT(added->message != NULL);
+    DURE_ASSERT(report->diagnostic_count <= DURE_REGISTRY_DIAGNOSTICS_MAX);
     if (added->severity == DURE_REGISTRY_MISTAKE) {
         report->mistake_count++;
     } else {

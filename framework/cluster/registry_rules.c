@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "cluster/config_object.h"
 #include "net/address.h"
 
@@ -130,6 +131,7 @@ static bool role_is_dialled(const cJSON *roles, const char *name, const bool *re
     size_t index = 0;
     cJSON_ArrayForEach(role, roles)
     {
+        DURE_ASSERT(index < ROLES_MAX);
         bool counts = reached == NULL || reached[index];
         index++;
         if (!counts) {
@@ -201,6 +203,8 @@ void registry_check_reach(const config_tree *tree, const cJSON *roles, const cJS
     bool reached[ROLES_MAX] = {false};
     bool has_clients = any_has_clients(nodes);
     size_t index = 0;
+    DURE_ASSERT(cJSON_IsObject(roles));
+    DURE_ASSERT(cJSON_IsArray(nodes));
     if (cJSON_GetArraySize(roles) > ROLES_MAX) {
         config_mistake(tree, roles, "roles", "more than %d roles", ROLES_MAX);
         return;
