@@ -7,6 +7,7 @@
 
 #include "support/check.h"
 #include "wire/cursor.h"
+#include "wire/golden.h"
 #include "wire/packer.h"
 
 typedef struct hello_side {
@@ -414,6 +415,90 @@ static void no_name_of_a_proof_can_be_changed(void)
     pair_fini(&pair);
 }
 
+/* ---- the handshake that docs/wire.md and tests/golden/ show to others ---- */
+
+typedef struct wanted {
+    const char *name;
+    const dure_buf *said;
+    bool is_found;
+} wanted;
+
+static wanted *golden_wanted;
+
+static void golden_compare(const cJSON *row, dure_slice bytes)
+{
+    if (strcmp(golden_text(row, "name"), golden_wanted->name) == 0) {
+        golden_wanted->is_found = true;
+        DURE_CHECK_EQ(bytes.len, golden_wanted->said->len);
+        DURE_CHECK(bytes.len == golden_wanted->said->len &&
+                   memcmp(bytes.data, golden_wanted->said->data, bytes.len) == 0);
+    }
+}
+
+static void check_is_golden(const dure_buf *said, const char *name)
+{
+    wanted row = {name, said, false};
+    golden_wanted = &row;
+    (void)golden_each("links.json", "frames", golden_compare);
+    DURE_CHECK(row.is_found);
+}
+
+static dure_registry *golden_registry(void)
+{
+    static const char *const dials[] = {"game", NULL};
+    static const char *const nobody[] = {NULL};
+    static const char secret[] = "a secret of thirty-two characters";
+    dure_registry_builder *b = NULL;
+    dure_registry *registry = NULL;
+    DURE_REQUIRE_OK(dure_registry_builder_create("demo", "var", &b));
+    DURE_REQUIRE_OK(dure_registry_builder_role(b, "gateway", "dure-gateway", dials));
+    DURE_REQUIRE_OK(dure_registry_builder_role(b, "game", "dure-game", nobody));
+    DURE_REQUIRE_OK(dure_registry_builder_node(b, "gateway-1", "gateway", "127.0.0.1", 7801, 0));
+    DURE_REQUIRE_OK(dure_registry_builder_node(b, "game-1", "game", "127.0.0.1", 7811, 0));
+    DURE_REQUIRE_OK(dure_registry_builder_secret(b, bytes_of(secret)));
+    DURE_REQUIRE_OK(dure_registry_builder_finish(b, &registry));
+    return registry;
+}
+
+static void golden_side(hello_side *side, const char *id, const char *peer, uint64_t incarnation,
+                        uint8_t first_of_nonce)
+{
+    uint8_t nonce[DURE_HELLO_NONCE_BYTES];
+    for (size_t i = 0; i < sizeof nonce; i++) {
+        nonce[i] = (uint8_t)(first_of_nonce + i);
+    }
+    side->registry = golden_registry();
+    side->self = (dure_hello_self){.registry = side->registry,
+                                   .node = dure_registry_find_node(side->registry, id),
+                                   .incarnation = incarnation,
+                                   .schema_hash = 0xfeedfacecafebeefu,
+                                   .protocol_min = 1,
+                                   .protocol_max = 1};
+    side->self.secret_count = dure_registry_secrets(side->registry, side->self.secrets);
+    dure_buf_init(&side->out, 65536);
+    dure_hello_init(&side->hello, &side->self,
+                    peer != NULL ? dure_registry_find_node(side->registry, peer) : NULL, nonce);
+}
+
+static void the_golden_handshake_is_ours(void)
+{
+    hello_pair pair;
+    golden_side(&pair.dialler, "gateway-1", "game-1", 1732352400000001u, 0);
+    golden_side(&pair.acceptor, "game-1", NULL, 1732352400000002u, 32);
+    DURE_REQUIRE_OK(dure_hello_start(&pair.acceptor.hello, &pair.acceptor.out));
+    DURE_REQUIRE_OK(dure_hello_start(&pair.dialler.hello, &pair.dialler.out));
+    check_is_golden(&pair.dialler.out, "hello of a node with a secret");
+    carry(&pair.dialler, &pair.acceptor);
+    check_is_golden(&pair.acceptor.out, "challenge");
+    carry(&pair.acceptor, &pair.dialler);
+    check_is_golden(&pair.dialler.out, "proof");
+    carry(&pair.dialler, &pair.acceptor);
+    check_is_golden(&pair.acceptor.out, "welcome");
+    carry(&pair.acceptor, &pair.dialler);
+    DURE_CHECK_EQ(pair.dialler.hello.state, DURE_HELLO_DONE);
+    pair_fini(&pair);
+}
+
 /* Whoever does not know the secret answers the challenge with any mac. */
 static void a_forged_proof_is_refused(void)
 {
@@ -527,7 +612,7 @@ DURE_SUITE(cluster_hello, DURE_TEST(without_a_secret_hello_is_welcome),
            DURE_TEST(a_challenge_of_another_node_proves_nothing),
            DURE_TEST(nothing_may_stand_behind_the_mac_of_a_challenge),
            DURE_TEST(nothing_may_stand_behind_the_mac_of_a_proof),
-           DURE_TEST(no_name_of_a_proof_can_be_changed), DURE_TEST(a_forged_proof_is_refused),
-           DURE_TEST(a_replayed_proof_is_refused),
+           DURE_TEST(no_name_of_a_proof_can_be_changed), DURE_TEST(the_golden_handshake_is_ours),
+           DURE_TEST(a_forged_proof_is_refused), DURE_TEST(a_replayed_proof_is_refused),
            DURE_TEST(calls_before_welcome_are_a_protocol_error),
            DURE_TEST(a_malformed_body_is_a_protocol_error));
