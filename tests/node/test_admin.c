@@ -220,6 +220,27 @@ static void who_has_not_is_refused_and_cut(void)
     real_close(&real);
 }
 
+/* Longer or shorter by a character, though the rest of it is right. */
+static void a_token_has_its_length(void)
+{
+    for (int longer = 0; longer < 2; longer++) {
+        real_node real;
+        char token[65];
+        char wrong[66];
+        dure_rpc_answer answer;
+        real_open(&real);
+        dure_rpc_client *client = dial(&real, token);
+        (void)snprintf(wrong, sizeof wrong, "%.*s%s", longer == 1 ? 64 : 63, token,
+                       longer == 1 ? "0" : "");
+        DURE_REQUIRE_OK(ask(client, "auth", wrong, &answer));
+        DURE_CHECK(answer.is_error);
+        DURE_CHECK(answer_holds(&answer, "REFUSED"));
+        DURE_CHECK(dure_rpc_client_wait(client, ANSWER_MS) != DURE_OK); /* and it is cut */
+        dure_rpc_client_destroy(client);
+        real_close(&real);
+    }
+}
+
 static void stop_ends_the_node(void)
 {
     real_node real;
@@ -295,7 +316,7 @@ static void a_folder_in_use_is_refused(void)
 
 DURE_SUITE(node_admin, DURE_TEST(only_the_owner_may_read_the_token),
            DURE_TEST(who_has_the_token_may_ask), DURE_TEST(who_has_not_is_refused_and_cut),
-           DURE_TEST(stop_ends_the_node),
+           DURE_TEST(a_token_has_its_length), DURE_TEST(stop_ends_the_node),
            DURE_TEST(an_admin_answer_that_no_queue_holds_is_an_error),
            DURE_TEST(silent_connections_do_not_hide_the_node),
            DURE_TEST(a_folder_in_use_is_refused));

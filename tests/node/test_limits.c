@@ -385,6 +385,32 @@ static void a_message_must_end_within_its_time(void)
     sim_node_close(&sim);
 }
 
+/* Whoever always has a message under way is not slow, as long as each of them ends in time. */
+static void each_message_has_a_time_of_its_own(void)
+{
+    static const char rest[] =
+        "\x00\x07\xa5hello\x91\xa4mina\x94"; /* and the next one's first byte */
+    sim_node sim;
+    sim_client client;
+    sim_node_open(&sim, NULL);
+    sim_client_open(&client, &sim);
+    DURE_CHECK(sim_client_hears(&client, "enter", NULL, "\xc3"));
+    sim_client_send(&client, "\x94", 1);
+    for (int i = 0; i < 6; i++) {
+        sim_node_run(&sim, 4000);
+        DURE_REQUIRE(client.session != NULL);
+        sim_client_forget(&client);
+        sim_client_send(&client, rest, sizeof rest - 1);
+        sim_node_run(&sim, 20);
+        DURE_CHECK(sim_client_saw(&client, "mina"));
+    }
+    sim_node_run(&sim, 10500);
+    DURE_CHECK(client.session == NULL);
+    DURE_CHECK(sim_client_saw(&client, "SLOW"));
+    sim_client_close(&client);
+    sim_node_close(&sim);
+}
+
 /* Notifications of 64 KiB for the one client of the node, which does not read. */
 static void push_to_the_only_client(sim_node *sim, unsigned count)
 {
@@ -537,6 +563,31 @@ static void at_the_limit_of_memory_connections_go(void)
     sim_node_close(&sim);
 }
 
+/* Of eight players one goes at each look, the newest, and is told; strangers go at the first. */
+static void at_the_limit_of_memory_few_players_go_at_a_time(void)
+{
+    enum { PLAYERS = 8 };
+    sim_node sim;
+    sim_client clients[PLAYERS];
+    sim_node_open(&sim, no_memory);
+    for (size_t i = 0; i < PLAYERS; i++) {
+        sim_client_open(&clients[i], &sim);
+        dure_node_client_set_logged_in(sim.node, sim.role->last_client, true);
+    }
+    for (uint32_t look = 1; look <= 2; look++) {
+        sim_node_run(&sim, look == 1 ? 500 : 1000);
+        for (size_t i = 0; i < PLAYERS; i++) {
+            DURE_CHECK_EQ(clients[i].session == NULL, i >= PLAYERS - look);
+            DURE_CHECK_EQ(sim_client_saw(&clients[i], "closing\x92\xaaOVERLOADED"),
+                          i >= PLAYERS - look);
+        }
+    }
+    for (size_t i = 0; i < PLAYERS; i++) {
+        sim_client_close(&clients[i]);
+    }
+    sim_node_close(&sim);
+}
+
 /* Garbage, half messages and lengths that nobody sends; the other one's calls keep their answers.
  */
 static void attackers_pay_themselves(void)
@@ -586,8 +637,11 @@ DURE_SUITE(node_limits, DURE_TEST(calls_beyond_the_rate_are_overloaded),
            DURE_TEST(where_all_have_logged_in_the_newcomer_is_told),
            DURE_TEST(an_address_has_only_so_many_strangers),
            DURE_TEST(those_who_hold_places_keep_nobody_out),
-           DURE_TEST(a_message_must_end_within_its_time), DURE_TEST(a_slow_reader_is_cut),
+           DURE_TEST(a_message_must_end_within_its_time),
+           DURE_TEST(each_message_has_a_time_of_its_own), DURE_TEST(a_slow_reader_is_cut),
            DURE_TEST(an_answer_that_no_queue_holds_is_an_error),
            DURE_TEST(a_notification_that_no_queue_holds_is_not_sent),
            DURE_TEST(short_of_memory_nobody_new_is_served),
-           DURE_TEST(at_the_limit_of_memory_connections_go), DURE_TEST(attackers_pay_themselves));
+           DURE_TEST(at_the_limit_of_memory_connections_go),
+           DURE_TEST(at_the_limit_of_memory_few_players_go_at_a_time),
+           DURE_TEST(attackers_pay_themselves));
