@@ -145,6 +145,7 @@ static void session_reset(dure_session *session)
     session->in_flight_at = 0;
     session->sent_total = 0;
     session->handed_total = 0;
+    session->filtered_total = 0;
     session->acknowledged = 0;
     session->reserved = 0;
     session->deadline_ns = 0;

@@ -125,7 +125,8 @@ bool dure_session_is_connected(const dure_session *session);
 size_t dure_session_send_queue_bytes(const dure_session *session);
 /*
  * Bytes of this connection that were given to the system, also when it did not say what became of
- * them; what was queued behind them never left. Also in on_disconnected.
+ * them; what was queued behind them never left. Also in on_disconnected. Behind a filter, which may
+ * make more or fewer of them, all that was queued: what of it left is not known.
  */
 uint64_t dure_session_handed_bytes(const dure_session *session);
 /* Milliseconds (core clock) when bytes last came. */

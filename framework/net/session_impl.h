@@ -86,10 +86,11 @@ struct dure_session {
     dure_buf out;       /* queued for the next send */
     dure_buf in_flight; /* being sent */
     size_t in_flight_at;
-    uint64_t sent_total;   /* bytes of this life that left */
-    uint64_t handed_total; /* of this life, given to the system; they may have left */
-    dure_buf plain;        /* reserved by the user, not yet through the filter */
-    size_t reserved;       /* bytes of room that a commit may use */
+    uint64_t sent_total;     /* bytes of this life that left */
+    uint64_t handed_total;   /* of this life, given to the system; they may have left */
+    uint64_t filtered_total; /* of this life, given to its filter */
+    dure_buf plain;          /* reserved by the user, not yet through the filter */
+    size_t reserved;         /* bytes of room that a commit may use */
 
     /* How far the peer had got in this life and the system in the send in flight, when last looked
      * at, and since when neither has been seen to go on. */

@@ -20,7 +20,8 @@ size_t dure_session_send_queue_bytes(const dure_session *session)
 
 uint64_t dure_session_handed_bytes(const dure_session *session)
 {
-    return session->handed_total;
+    const bool is_filtered = session->filter != NULL || session->filtered_total > 0;
+    return is_filtered ? session->filtered_total : session->handed_total;
 }
 
 /* Whether len more bytes may be queued; `out` has its buffer afterwards. */
@@ -52,6 +53,7 @@ static void session_queued(dure_session *session)
 static dure_err session_send_through(dure_session *session, const uint8_t *data, size_t len)
 {
     dure_err err = session->filter->on_plain(session->filter, data, len, &session->out);
+    session->filtered_total += len;
     if (err != DURE_OK) {
         dure_session_fail(session, err);
         return err;

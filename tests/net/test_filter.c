@@ -89,6 +89,49 @@ static dure_err xor_create(void *ctx, int is_server, dure_filter **out_filter)
     return DURE_OK;
 }
 
+/* Of each message one byte goes out. */
+static dure_err shrink_on_plain(dure_filter *base, const uint8_t *data, size_t len,
+                                dure_buf *out_wire)
+{
+    (void)base;
+    return len > 0 ? xor_copy(data, 1, out_wire) : DURE_OK;
+}
+
+static dure_err shrink_create(void *ctx, int is_server, dure_filter **out_filter)
+{
+    const dure_err err = xor_create(ctx, is_server, out_filter);
+    if (err == DURE_OK) {
+        (*out_filter)->on_plain = shrink_on_plain;
+    }
+    return err;
+}
+
+/* What left is told in bytes of the user, and never as too few of them. */
+static void what_a_filter_shrinks_has_left_all_the_same(void)
+{
+    static const uint8_t message[100];
+    net_fixture fixture;
+    net_side server = {.is_filtered = true};
+    net_side client = {.is_filtered = true};
+    unsigned alive = 0;
+    dure_filter_factory factory = {.create = shrink_create, .ctx = &alive};
+    dure_service_config server_config;
+    dure_service_config client_config;
+    DURE_REQUIRE(net_fixture_open(&fixture, DURE_BACKEND_SIM));
+    net_side_config(&fixture, &server, &server_config);
+    net_side_config(&fixture, &client, &client_config);
+    server_config.filter = &factory;
+    client_config.filter = &factory;
+    dure_net_address address = net_side_serve(&fixture, &server, &server_config);
+    net_side_dial(&fixture, &client, &client_config, &address, 1);
+    NET_RUN_UNTIL(&fixture, client.session != NULL && dure_session_is_connected(client.session));
+    DURE_CHECK_OK(dure_session_send(client.session, message, sizeof message));
+    NET_RUN_UNTIL(&fixture, server.received_bytes == 1);
+    DURE_CHECK_EQ(dure_session_handed_bytes(client.session), sizeof message);
+    net_sides_end(&fixture, &client, &server);
+    net_fixture_close(&fixture);
+}
+
 static void both_ends_speak_through_it(void)
 {
     net_fixture fixture;
@@ -167,5 +210,6 @@ static void what_it_refuses_ends_the_session(void)
 }
 
 DURE_SUITE(net_filter, DURE_TEST(both_ends_speak_through_it),
+           DURE_TEST(what_a_filter_shrinks_has_left_all_the_same),
            DURE_TEST(a_plain_server_sees_what_is_on_the_wire),
            DURE_TEST(what_it_refuses_ends_the_session));
