@@ -128,13 +128,15 @@ dure_err dure_field_i64(dure_cursor *cursor, int64_t min, int64_t max, int64_t *
                         dure_mistake *mistake)
 {
     dure_cursor start = *cursor;
-    dure_err err = dure_cursor_i64(cursor, out_value);
-    if (err == DURE_OK && *out_value >= min && *out_value <= max) {
+    int64_t value = 0;
+    dure_err err = dure_cursor_i64(cursor, &value);
+    if (err == DURE_OK && value >= min && value <= max) {
+        *out_value = value;
         return DURE_OK;
     }
-    if (err == DURE_OK && max < 0 && *out_value > max) {
+    if (err == DURE_OK && max < 0 && value > max) {
         return mistake_say(mistake, DURE_ERR_BAD_REQUEST, "at most %" PRId64 ", got %" PRId64, max,
-                           *out_value);
+                           value);
     }
     return mistake_integer(mistake, &start, min, max < 0 ? 0 : (uint64_t)max,
                            err == DURE_OK ? DURE_ERR_BAD_REQUEST : err);
@@ -145,7 +147,9 @@ dure_err dure_field_i32(dure_cursor *cursor, int32_t min, int32_t max, int32_t *
 {
     int64_t wide = 0;
     dure_err err = dure_field_i64(cursor, min, max, &wide, mistake);
-    *out_value = (int32_t)wide;
+    if (err == DURE_OK) {
+        *out_value = (int32_t)wide;
+    }
     return err;
 }
 
@@ -153,13 +157,15 @@ dure_err dure_field_u64(dure_cursor *cursor, uint64_t min, uint64_t max, uint64_
                         dure_mistake *mistake)
 {
     dure_cursor start = *cursor;
-    dure_err err = dure_cursor_u64(cursor, out_value);
-    if (err == DURE_OK && *out_value >= min && *out_value <= max) {
+    uint64_t value = 0;
+    dure_err err = dure_cursor_u64(cursor, &value);
+    if (err == DURE_OK && value >= min && value <= max) {
+        *out_value = value;
         return DURE_OK;
     }
-    if (err == DURE_OK && *out_value < min) {
+    if (err == DURE_OK && value < min) {
         return mistake_say(mistake, DURE_ERR_BAD_REQUEST, "at least %" PRIu64 ", got %" PRIu64, min,
-                           *out_value);
+                           value);
     }
     return mistake_integer(mistake, &start, min <= INT64_MAX ? (int64_t)min : INT64_MAX, max,
                            err == DURE_OK ? DURE_ERR_BAD_REQUEST : err);
@@ -170,7 +176,9 @@ dure_err dure_field_u32(dure_cursor *cursor, uint32_t min, uint32_t max, uint32_
 {
     uint64_t wide = 0;
     dure_err err = dure_field_u64(cursor, min, max, &wide, mistake);
-    *out_value = (uint32_t)wide;
+    if (err == DURE_OK) {
+        *out_value = (uint32_t)wide;
+    }
     return err;
 }
 
@@ -191,18 +199,18 @@ static dure_err mistake_num(dure_mistake *mistake, const dure_cursor *cursor, du
 dure_err dure_field_num(dure_cursor *cursor, double min, double max, double *out_value,
                         dure_mistake *mistake)
 {
-    dure_err err = dure_cursor_number(cursor, out_value);
+    double value = 0;
+    dure_err err = dure_cursor_number(cursor, &value);
     if (err != DURE_OK) {
         return mistake_num(mistake, cursor, err);
     }
-    if (*out_value < min) {
-        return mistake_say(mistake, DURE_ERR_BAD_REQUEST, "at least %.15g, got %.15g", min,
-                           *out_value);
+    if (value < min) {
+        return mistake_say(mistake, DURE_ERR_BAD_REQUEST, "at least %.15g, got %.15g", min, value);
     }
-    if (*out_value > max) {
-        return mistake_say(mistake, DURE_ERR_BAD_REQUEST, "at most %.15g, got %.15g", max,
-                           *out_value);
+    if (value > max) {
+        return mistake_say(mistake, DURE_ERR_BAD_REQUEST, "at most %.15g, got %.15g", max, value);
     }
+    *out_value = value;
     return DURE_OK;
 }
 
@@ -217,35 +225,39 @@ static dure_err mistake_str(dure_mistake *mistake, const dure_cursor *cursor, du
 dure_err dure_field_str(dure_cursor *cursor, uint32_t min, uint32_t max, bool plain,
                         dure_str *out_value, dure_mistake *mistake)
 {
-    dure_err err = dure_cursor_str(cursor, out_value);
+    dure_str value = {NULL, 0};
+    dure_err err = dure_cursor_str(cursor, &value);
     if (err != DURE_OK) {
         return mistake_str(mistake, cursor, err);
     }
     if (min > 0 || max < UINT32_MAX) {
-        size_t chars = dure_utf8_count(out_value->data, out_value->len);
+        size_t chars = dure_utf8_count(value.data, value.len);
         if (chars < min || chars > max) {
             return mistake_size(mistake, "character", min, max, chars);
         }
     }
     dure_plain_fault fault;
-    if (plain && !dure_plain_check(*out_value, &fault)) {
+    if (plain && !dure_plain_check(value, &fault)) {
         char text[96];
         return mistake_say(mistake, DURE_ERR_BAD_REQUEST, "%s",
                            dure_plain_print(&fault, text, sizeof text));
     }
+    *out_value = value;
     return DURE_OK;
 }
 
 dure_err dure_field_bin(dure_cursor *cursor, uint32_t min, uint32_t max, dure_slice *out_value,
                         dure_mistake *mistake)
 {
-    dure_err err = dure_cursor_bin(cursor, out_value);
+    dure_slice value = {NULL, 0};
+    dure_err err = dure_cursor_bin(cursor, &value);
     if (err != DURE_OK) {
         return mistake_type(mistake, cursor, "bytes", err);
     }
-    if (out_value->len < min || out_value->len > max) {
-        return mistake_size(mistake, "byte", min, max, out_value->len);
+    if (value.len < min || value.len > max) {
+        return mistake_size(mistake, "byte", min, max, value.len);
     }
+    *out_value = value;
     return DURE_OK;
 }
 
@@ -260,26 +272,30 @@ dure_err dure_field_any(dure_cursor *cursor, dure_slice *out_value, dure_mistake
 dure_err dure_field_list(dure_cursor *cursor, uint32_t min, uint32_t max, uint32_t *out_count,
                          dure_mistake *mistake)
 {
-    dure_err err = dure_cursor_array(cursor, out_count);
+    uint32_t count = 0;
+    dure_err err = dure_cursor_array(cursor, &count);
     if (err != DURE_OK) {
         return mistake_type(mistake, cursor, "an array", err);
     }
-    if (*out_count < min || *out_count > max) {
-        return mistake_size(mistake, "element", min, max, *out_count);
+    if (count < min || count > max) {
+        return mistake_size(mistake, "element", min, max, count);
     }
+    *out_count = count;
     return DURE_OK;
 }
 
 dure_err dure_field_map(dure_cursor *cursor, uint32_t min, uint32_t max, uint32_t *out_count,
                         dure_mistake *mistake)
 {
-    dure_err err = dure_cursor_map(cursor, out_count);
+    uint32_t count = 0;
+    dure_err err = dure_cursor_map(cursor, &count);
     if (err != DURE_OK) {
         return mistake_type(mistake, cursor, "a map", err);
     }
-    if (*out_count < min || *out_count > max) {
-        return mistake_size(mistake, "pair", min, max, *out_count);
+    if (count < min || count > max) {
+        return mistake_size(mistake, "pair", min, max, count);
     }
+    *out_count = count;
     return DURE_OK;
 }
 
@@ -310,13 +326,15 @@ static dure_err mistake_params(dure_mistake *mistake, uint32_t least, uint32_t m
 dure_err dure_field_params(dure_cursor *cursor, uint32_t least, uint32_t most, uint32_t *out_count,
                            dure_mistake *mistake)
 {
-    dure_err err = dure_cursor_array(cursor, out_count);
+    uint32_t count = 0;
+    dure_err err = dure_cursor_array(cursor, &count);
     if (err != DURE_OK) {
         return mistake_type(mistake, cursor, "an array of parameters", err);
     }
-    if (*out_count < least || *out_count > most) {
-        return mistake_params(mistake, least, most, *out_count);
+    if (count < least || count > most) {
+        return mistake_params(mistake, least, most, count);
     }
+    *out_count = count;
     return DURE_OK;
 }
 

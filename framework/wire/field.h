@@ -5,7 +5,7 @@
  * string"). Handlers never call these. Nothing here allocates; what is read points into the bytes.
  *
  * Every reader returns OK, BAD_REQUEST or MALFORMED and then describes the mistake, where one is
- * asked for (NULL: not); the value is then undefined. Thread: any.
+ * asked for (NULL: not), and leaves *out alone. Thread: any.
  */
 #ifndef DURE_WIRE_FIELD_H
 #define DURE_WIRE_FIELD_H
@@ -39,7 +39,7 @@ const char *dure_mistake_print(const dure_mistake *mistake, char *text, size_t s
 
 /* ---- reading; min and max are allowed themselves ---- */
 
-/* A boolean; reads as all of these do: not OK leaves *out alone and tells the mistake. */
+/* A boolean. */
 DURE_CHECKED dure_err dure_field_bool(dure_cursor *cursor, bool *out_value, dure_mistake *mistake);
 /* A 32-bit integer from least to most. */
 DURE_CHECKED dure_err dure_field_i32(dure_cursor *cursor, int32_t min, int32_t max,

@@ -41,4 +41,31 @@ static void a_frame_has_its_fields_at_the_offsets_of_the_page(void)
     dure_buf_fini(&buf);
 }
 
-DURE_SUITE(wire_frame, DURE_TEST(a_frame_has_its_fields_at_the_offsets_of_the_page));
+/* A frame of the largest length is read, and one of a byte more is not, from its head on. */
+static void a_frame_may_have_its_limit_and_no_byte_more(void)
+{
+    enum { MAX = 300 };
+    static uint8_t body[MAX];
+    dure_frame out;
+    dure_buf buf;
+    size_t len = 0;
+    dure_buf_init(&buf, 4096);
+    for (size_t whole = MAX - 1; whole <= MAX + 1; whole++) {
+        const size_t content = whole - DURE_FRAME_HEADER_BYTES - 3;
+        body[0] = 0xc5; /* bin 16 */
+        body[1] = (uint8_t)(content >> 8);
+        body[2] = (uint8_t)content;
+        const dure_frame frame = {.kind = DURE_FRAME_NOTIFY, .body = {body, content + 3}};
+        dure_buf_clear(&buf);
+        DURE_REQUIRE_OK(dure_frame_encode(&buf, &frame));
+        DURE_REQUIRE(buf.len == whole);
+        const dure_err expected = whole <= MAX ? DURE_OK : DURE_ERR_TOO_LARGE;
+        DURE_CHECK_ERR(dure_frame_decode(buf.data, buf.len, MAX, &out, &len), expected);
+        DURE_CHECK_ERR(dure_frame_decode(buf.data, 5, MAX, &out, &len),
+                       expected == DURE_OK ? DURE_ERR_MORE : expected);
+    }
+    dure_buf_fini(&buf);
+}
+
+DURE_SUITE(wire_frame, DURE_TEST(a_frame_has_its_fields_at_the_offsets_of_the_page),
+           DURE_TEST(a_frame_may_have_its_limit_and_no_byte_more));
