@@ -45,7 +45,7 @@ typedef struct world_player {
     /* what save.c keeps: the place changed, since when, and whether a save is on its way */
     bool is_dirty;
     bool is_saving;
-    bool is_leaving;    /* nobody acts for it any more; it goes when its place is saved */
+    bool is_leaving; /* nobody acts for it any more; it goes when its place is saved */
     uint64_t dirty_since_ms;
     dure_list in_dirty; /* of save.c, while is_dirty */
 
