@@ -18,11 +18,15 @@ typedef struct gateway_home {
     uint32_t entering; /* calls of enter that the tick began and that are not answered */
 } gateway_home;
 
+typedef struct gateway_peer gateway_peer; /* describe.c */
+
 typedef struct gateway {
     dure_node *node;
     dure_rpc *rpc;
     gateway_clients clients;
     gateway_method_table methods;
+    gateway_peer *peers; /* every node; of describe.c */
+    size_t peer_count;
     gateway_home *homes;
     size_t home_count;
     uint64_t last_client; /* the number of the last login, from a random one on: a gateway that is

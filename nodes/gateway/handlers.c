@@ -7,19 +7,17 @@
 #include "base/mem.h"
 #include "game.schema.h"
 #include "gateway.role.h"
-#include "node.schema.h"
 #include "nodes/gateway/binding.h"
+#include "nodes/gateway/describe.h"
 #include "nodes/gateway/forward.h"
 #include "nodes/gateway/gateway.h"
 #include "nodes/gateway/login.h"
 #include "nodes/gateway/role.h"
 #include "nodes/gateway/session.h"
 
-#define GATEWAY_TICK_MS     100
-#define GATEWAY_RESUME_MS   30000
-#define GATEWAY_RESUME_MAX  10000
-#define GATEWAY_DESCRIBE_MS 2000u
-#define GATEWAY_RETRY_MS    500u
+#define GATEWAY_TICK_MS    100
+#define GATEWAY_RESUME_MS  30000
+#define GATEWAY_RESUME_MAX 10000
 
 /*
  * The connection that a request comes from, which is heard; NULL where it is that of another node,
@@ -281,69 +279,10 @@ static void on_dropped(dure_request *request, const gateway_dropped_params *in, 
 
 /* ---- peers ---- */
 
-typedef struct describe_step {
-    gateway *g;
-    const dure_registry_node *peer;
-} describe_step;
-
-static void ask_describe(gateway *g, const dure_registry_node *peer);
-
-static void describe_again(dure_node *node, void *ctx, dure_err status)
-{
-    describe_step *step = ctx;
-    (void)node;
-    if (status == DURE_OK && dure_rpc_peer_state(step->g->rpc, step->peer->id) == DURE_PEER_UP) {
-        ask_describe(step->g, step->peer);
-    }
-    dure_mem_free(step);
-}
-
-static void on_described(void *ctx, const dure_outcome *outcome, const node_describe_result *result)
-{
-    describe_step *step = ctx;
-    gateway *g = step->g;
-    if (result == NULL) {
-        (void)outcome;
-        if (dure_node_after(g->node, GATEWAY_RETRY_MS, describe_again, step) != DURE_OK) {
-            dure_mem_free(step);
-        }
-        return;
-    }
-    const dure_registry_role *role =
-        dure_registry_find_role(dure_rpc_registry(g->rpc), step->peer->role);
-    size_t at = 0;
-    node_method_info info;
-    while (node_method_info_list_next(&result->methods, &at, &info)) {
-        if (gateway_methods_add(&g->methods, info.name, info.number, info.flags, role) != DURE_OK) {
-            dure_log_write(dure_node_log(g->node), DURE_LOG_WARN, "gateway", "METHOD_REFUSED",
-                           "role=%s number=%u", role->name, info.number);
-        }
-    }
-    gateway_methods_set_described(&g->methods, role);
-    dure_mem_free(step);
-}
-
-static void ask_describe(gateway *g, const dure_registry_node *peer)
-{
-    describe_step *step = dure_mem_alloc(sizeof *step);
-    if (step == NULL) {
-        return;
-    }
-    *step = (describe_step){g, peer};
-    node_describe_params in = {0};
-    dure_target target = dure_to_node(peer->id);
-    dure_call_options options = {.deadline_ms = GATEWAY_DESCRIBE_MS};
-    dure_call_id call;
-    if (node_call_describe(g->rpc, &target, &in, &options, on_described, step, &call) != DURE_OK) {
-        dure_mem_free(step);
-    }
-}
-
 static void gateway_on_peer_up(dure_node *node, const dure_registry_node *peer, void *state)
 {
-    gateway *g = state;
     (void)node;
-    ask_describe(g, peer);
+    gateway_describe(state, peer);
 }
 
 static void gateway_on_peer_down(dure_node *node, const dure_registry_node *peer, dure_err cause,
@@ -372,6 +311,7 @@ static void gateway_on_peer_draining(dure_node *node, const dure_registry_node *
 static void gateway_on_tick(dure_node *node, void *state)
 {
     (void)node;
+    gateway_describe_tick(state);
     gateway_session_tick(state);
     gateway_bind_again(state);
 }
@@ -412,6 +352,7 @@ static void gateway_on_end(dure_node *node, void *state)
     }
     gateway_clients_fini(&g->clients);
     gateway_methods_fini(&g->methods);
+    gateway_describe_fini(g);
     dure_mem_free(g->homes);
     dure_mem_free(g);
 }
@@ -451,6 +392,9 @@ static dure_err gateway_on_start(dure_node *node, void **out_state)
     g->last_client >>= 1; /* no end in sight, and a positive number in any database */
     if (err == DURE_OK) {
         err = gateway_find_homes(g);
+    }
+    if (err == DURE_OK) {
+        err = gateway_describe_init(g);
     }
     if (err != DURE_OK) {
         gateway_on_end(node, g);

@@ -192,5 +192,31 @@ static void backwards_all_in_one_cluster(void)
     sweep_close(&the_sweep);
 }
 
+/* A gateway learns what the game node offers when their link stands. */
+static void methods_are_learnt_whatever_failed_first(void)
+{
+    role_client ada;
+    size_t nth = 0;
+    size_t left;
+    sweep_open(&the_sweep);
+    role_node *node = role_cluster_node(&the_sweep.cluster, "gateway-1");
+    do {
+        role_node_stop(node);
+        role_node_start(node);
+        the_sweep.nth = ++nth;
+        (void)dure_mem_fail_nth(nth);
+        role_cluster_run(&the_sweep.cluster, 10000);
+        left = dure_mem_fail_nth(0);
+        role_cluster_run(&the_sweep.cluster, ROLE_SETTLE_MS); /* it may have been a heartbeat */
+        role_client_open(&ada, &the_sweep.cluster, "gateway-1");
+        sweep_check(&the_sweep, role_client_login(&ada, "ada") == DURE_OK, "a login");
+        sweep_check(&the_sweep, role_client_call(&ada, "whoami", "") == DURE_OK, "whoami");
+        role_client_close(&ada);
+    } while (left == 0);
+    DURE_CHECK(nth > 10);
+    sweep_close(&the_sweep);
+}
+
 DURE_SUITE(nodes_sweep, DURE_TEST(forwards_each_in_a_new_cluster),
-           DURE_TEST(backwards_all_in_one_cluster));
+           DURE_TEST(backwards_all_in_one_cluster),
+           DURE_TEST(methods_are_learnt_whatever_failed_first));
