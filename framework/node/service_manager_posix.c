@@ -8,10 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "node/process.h"
+
+#define NOTIFY_MS 500 /* for a manager that does not read: its queue is short */
 
 void dure_service_manager_notify(const char *state)
 {
@@ -28,6 +31,8 @@ void dure_service_manager_notify(const char *state)
     }
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd >= 0) {
+        const struct timeval most = {.tv_usec = NOTIFY_MS * 1000};
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof most);
         socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
         ssize_t ignored =
             sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address, size);

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Nobody who does not read the log can stop a node or `dure up`: with a standard error that is a full pipe a node answers
 and ends when it is told to, and `dure up` starts a killed node again and ends. What was lost is told when the pipe is read.
+Nor can a service manager that does not read what it is told.
 
     stalled_log.py BIN_FOLDER ROOT
 """
@@ -9,6 +10,7 @@ import fcntl
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import termios
@@ -125,21 +127,53 @@ def dure_up_that_nobody_reads_keeps_its_nodes_up_and_ends(cluster):
     assert stalled.end() == 0
 
 
+TALKS = """#!%s
+import signal, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+for number in range(60000):
+    sys.stdout.write("a line of a node that says more than dure up keeps, %%d\\n" %% number)
+sys.stdout.flush()
+open(__file__ + ".done", "w").close()
+while True:
+    signal.pause()
+""" % sys.executable
+
+
 def what_dure_up_lost_is_told_when_it_is_read_again(cluster):
-    sets = cluster.environment["DURE_SET"] + ";log_level=debug"
-    cluster.environment = dict(cluster.environment, DURE_SET=sets)
-    stalled = Stalled(cluster, "dure", "up", cluster.config)
-    until_true("all nodes up and linked", cluster.is_linked, 20)
-    ping_for_a_while(cluster, 2500)
+    program = os.path.join(cluster.data, "talks")
+    with open(program, "w") as file:
+        file.write(TALKS)
+    os.chmod(program, 0o700)
+    stalled = Stalled(cluster, "dure", "up", cluster.config, "--set", "roles.db.program=" + program)
+    until_true("it has said three mebibytes, so that dure up had to lose some", lambda: os.path.exists(program + ".done"), 20)
     thread = stalled.read()
     until_true("the lost lines are told", lambda: re.search(r"^dure +\| -- LOG_DROPPED lines=[1-9]", stalled.text, re.M), 20)
     assert stalled.end() == 0
     thread.join(10)
-    assert "-- ended with exit code 0" in stalled.text, "it tells on"
+    assert "db-1         | -- ended with exit code 0" in stalled.text, "it tells on"
+
+
+def a_service_manager_that_does_not_read_stops_no_node(cluster):
+    path = os.path.join(cluster.data, "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        manager.bind(path)
+        other.setblocking(False)
+        try:
+            while True:
+                other.sendto(b"STATUS=busy", path)
+        except BlockingIOError:
+            pass  # its queue is full
+        cluster.environment = dict(cluster.environment, NOTIFY_SOCKET=path)
+        cluster.start("db-1")
+        until_true("db-1 answers", lambda: pid_of(cluster, "db-1"), 10)
+        since = time.monotonic()
+        assert cluster.stop("db-1") == 0
+        assert time.monotonic() - since < END_SECONDS
 
 
 for story in (a_node_that_nobody_reads_serves_and_ends, what_a_node_lost_is_told_when_it_is_read_again,
-              dure_up_that_nobody_reads_keeps_its_nodes_up_and_ends, what_dure_up_lost_is_told_when_it_is_read_again):
+              dure_up_that_nobody_reads_keeps_its_nodes_up_and_ends, what_dure_up_lost_is_told_when_it_is_read_again,
+              a_service_manager_that_does_not_read_stops_no_node):
     since = time.monotonic()
     run(story, BIN)
     print("%s passed, %.1f s" % (story.__name__, time.monotonic() - since))
