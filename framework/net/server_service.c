@@ -38,11 +38,8 @@ static void server_open(dure_service_shard *shard, dure_iocp_socket *socket)
 void dure_server_take_socket(dure_service_shard *shard, dure_iocp_socket *socket)
 {
     dure_iocp_socket_adopt(shard->object.core, socket);
-    if (shard->is_closing) {
-        atomic_fetch_sub_explicit(&shard->service->session_count, 1, memory_order_relaxed);
-        dure_iocp_socket_close(socket);
-        return;
-    }
+    /* Accepting and closing happen on the first core, which posts both in their order. */
+    DURE_ASSERT(!shard->is_closing);
     server_open(shard, socket);
 }
 

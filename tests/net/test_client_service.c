@@ -148,6 +148,39 @@ static void the_user_confirms_and_holds_off(void)
     net_fixture_close(&fixture);
 }
 
+/* Dialled by the user and given up in one round, while the timer of the redial that this took back
+ * has not come back: the pause that follows is the one that was asked for. */
+static void a_life_of_one_round_keeps_its_pause(void)
+{
+    net_fixture fixture;
+    net_side side = {0};
+    dure_client_service_config client;
+    DURE_REQUIRE(net_fixture_open(&fixture, DURE_BACKEND_SIM));
+    client_config(&client, "localhost", 9);
+    client.redial = true;
+    client.backoff.jitter_percent = 0;
+    make_client(&fixture, &side, &client, 1000);
+    DURE_REQUIRE_OK(dure_service_start(side.service));
+    NET_RUN_UNTIL(&fixture, side.connect_failed == 1);
+    net_fixture_run_for(&fixture, 100); /* of 250 */
+    dure_session *session = dure_client_service_session(side.service, 0);
+    dure_client_service_hold_off(session, 20000);
+    DURE_CHECK_OK(dure_session_connect(session));
+    dure_session_abort(session, DURE_ERR_CANCELLED);
+    NET_RUN_UNTIL(&fixture, side.connect_failed == 2);
+    DURE_CHECK_ERR(side.cause, DURE_ERR_CANCELLED);
+    net_fixture_run_for(&fixture, 19900);
+    DURE_CHECK_EQ(side.connect_failed, 2);
+    net_fixture_run_for(&fixture, 200);
+    DURE_CHECK_EQ(side.connect_failed, 3);
+    net_fixture_run_for(&fixture, 500); /* 250, 400, 640: each was taken once */
+    DURE_CHECK_EQ(side.connect_failed, 3);
+    net_fixture_run_for(&fixture, 150);
+    DURE_CHECK_EQ(side.connect_failed, 4);
+    net_sides_end(&fixture, &side, NULL);
+    net_fixture_close(&fixture);
+}
+
 static void sessions_wait_for_their_user_where_asked_to(void)
 {
     net_fixture fixture;
@@ -301,6 +334,7 @@ DURE_SUITE(net_client_service, DURE_TEST(a_failed_connect_is_told_with_its_cause
            DURE_TEST(a_name_leads_to_a_connection),
            DURE_TEST(it_redials_with_growing_pauses_until_somebody_is_there),
            DURE_TEST(the_user_confirms_and_holds_off),
+           DURE_TEST(a_life_of_one_round_keeps_its_pause),
            DURE_TEST(sessions_wait_for_their_user_where_asked_to),
            DURE_TEST(a_disconnect_while_connecting_is_a_failed_connect),
            DURE_TEST(it_ends_from_every_state),

@@ -187,6 +187,31 @@ static void a_plain_server_sees_what_is_on_the_wire(void)
     net_fixture_close(&fixture);
 }
 
+static void a_handshake_that_does_not_come_ends_a_servers_session_too(void)
+{
+    net_fixture fixture;
+    net_side server = {0};
+    net_side client = {0};
+    unsigned alive = 0;
+    dure_filter_factory factory = {.create = xor_create, .ctx = &alive};
+    dure_service_config config;
+    DURE_REQUIRE(net_fixture_open(&fixture, DURE_BACKEND_SIM));
+    net_side_config(&fixture, &server, &config);
+    config.filter = &factory;
+    config.connect_ms = 700;
+    dure_net_address address = net_side_serve(&fixture, &server, &config);
+    net_side_dial(&fixture, &client, NULL, &address, 1);
+    NET_RUN_UNTIL(&fixture, client.connected == 1);
+    net_fixture_run_for(&fixture, 600);
+    DURE_CHECK_EQ(client.disconnected, 0);
+    net_fixture_run_for(&fixture, 200);
+    DURE_CHECK_EQ(client.disconnected, 1);
+    DURE_CHECK_EQ(server.connected, 0);
+    DURE_CHECK_EQ(alive, 0);
+    net_sides_end(&fixture, &client, &server);
+    net_fixture_close(&fixture);
+}
+
 static void what_it_refuses_ends_the_session(void)
 {
     net_fixture fixture;
@@ -212,4 +237,5 @@ static void what_it_refuses_ends_the_session(void)
 DURE_SUITE(net_filter, DURE_TEST(both_ends_speak_through_it),
            DURE_TEST(what_a_filter_shrinks_has_left_all_the_same),
            DURE_TEST(a_plain_server_sees_what_is_on_the_wire),
+           DURE_TEST(a_handshake_that_does_not_come_ends_a_servers_session_too),
            DURE_TEST(what_it_refuses_ends_the_session));

@@ -136,24 +136,61 @@ static void without_descriptors_it_pauses_and_comes_back(void)
     net_fixture_close(&fixture);
 }
 
+static unsigned pauses_of(const net_side *server)
+{
+    dure_service_counters counters;
+    dure_service_counters_of(server->service, &counters);
+    return (unsigned)counters.accept_pauses;
+}
+
+/* One that comes in ends the doubling: the next trouble begins with the first pause. */
+static void a_pause_is_short_again_after_an_accept(void)
+{
+    net_fixture fixture;
+    net_fixture clients;
+    net_side server = {0};
+    net_side client = {.connects_again = true};
+    DURE_REQUIRE(net_fixture_open_limited(&fixture, DURE_BACKEND_SIM, 2));
+    clients = fixture;
+    DURE_REQUIRE(net_fixture_add_core(&clients));
+    dure_net_address address = net_side_serve(&fixture, &server, NULL);
+    net_side_dial(&clients, &client, NULL, &address, 8);
+    NET_RUN_UNTIL(&fixture, server.connected == 1);
+    net_fixture_run_for(&fixture, 5000); /* the pauses are a second long by now */
+    unsigned before = pauses_of(&server);
+    net_fixture_run_for(&fixture, 3000);
+    DURE_CHECK(pauses_of(&server) - before <= 4);
+    unsigned connected = server.connected;
+    dure_session_abort(server.session, DURE_ERR_IDLE);
+    NET_RUN_UNTIL(&fixture, server.connected > connected);
+    before = pauses_of(&server);
+    net_fixture_run_for(&fixture, 200); /* 10, 20, 40, 80 ms */
+    DURE_CHECK(pauses_of(&server) - before >= 3);
+    net_sides_end(&clients, &client, NULL);
+    net_sides_end(&fixture, &server, NULL);
+    net_fixture_drop_core(&clients);
+    net_fixture_close(&fixture);
+}
+
 static void closing_during_a_pause_ends_it(void)
 {
     net_fixture fixture;
     net_fixture clients;
     net_side server = {0};
     net_side client = {0};
-    dure_service_counters counters = {0};
+    dure_service_config config;
     DURE_REQUIRE(net_fixture_open_limited(&fixture, DURE_BACKEND_SIM, 1));
     clients = fixture;
     DURE_REQUIRE(net_fixture_add_core(&clients));
-    dure_net_address address = net_side_serve(&fixture, &server, NULL);
+    net_side_config(&fixture, &server, &config);
+    config.accept_pause_first_ms = 50000;
+    config.accept_pause_max_ms = 50000;
+    dure_net_address address = net_side_serve(&fixture, &server, &config);
     net_side_dial(&clients, &client, NULL, &address, 1);
-    for (int i = 0; i < 1000 && counters.accept_pauses == 0; i++) {
-        net_fixture_run_for(&fixture, 1);
-        dure_service_counters_of(server.service, &counters);
-    }
-    DURE_CHECK(counters.accept_pauses > 0);
+    NET_RUN_UNTIL(&fixture, pauses_of(&server) == 1);
+    uint64_t begin_ms = dure_iocp_core_now_ms(fixture.core);
     net_sides_end(&fixture, &server, NULL);
+    DURE_CHECK(dure_iocp_core_now_ms(fixture.core) - begin_ms < 1000);
     net_sides_end(&clients, &client, NULL);
     net_fixture_drop_core(&clients);
     net_fixture_close(&fixture);
@@ -162,4 +199,5 @@ static void closing_during_a_pause_ends_it(void)
 DURE_SUITE(net_listener, DURE_TEST(it_tells_its_port_and_its_end),
            DURE_TEST(a_taken_port_is_told_on_sim), DURE_TEST(a_taken_port_is_told_by_the_system),
            DURE_TEST(without_descriptors_it_pauses_and_comes_back),
+           DURE_TEST(a_pause_is_short_again_after_an_accept),
            DURE_TEST(closing_during_a_pause_ends_it));

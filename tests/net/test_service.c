@@ -6,7 +6,9 @@
  */
 #include <stdatomic.h>
 
+#include "base/mem.h"
 #include "base/thread.h"
+#include "net/service_impl.h"
 #include "net_fixture.h"
 
 /* ---- several cores in one simulated world ---- */
@@ -106,6 +108,124 @@ static void sessions_past_the_most_are_closed_at_accept(void)
     DURE_CHECK_EQ(counters.refused_full, 3);
     DURE_CHECK_EQ(server.connected, 2);
     net_sides_end(&fixture, &client, &server);
+    net_fixture_close(&fixture);
+}
+
+/* A place that was given up is free again, however often the service was full. */
+static void full_then_room_again(void)
+{
+    net_fixture fixture;
+    net_side server = {0};
+    dure_service_config config;
+    dure_service_counters counters;
+    DURE_REQUIRE(net_fixture_open(&fixture, DURE_BACKEND_SIM));
+    net_side_config(&fixture, &server, &config);
+    config.sessions_max = 2;
+    dure_net_address address = net_side_serve(&fixture, &server, &config);
+    for (unsigned turn = 1; turn <= 5; turn++) {
+        net_side clients = {0};
+        net_side_dial(&fixture, &clients, NULL, &address, 6);
+        NET_RUN_UNTIL(&fixture, clients.disconnected == 4);
+        DURE_CHECK_EQ(server.connected, 2 * turn);
+        net_sides_end(&fixture, &clients, NULL);
+        NET_RUN_UNTIL(&fixture, server.disconnected == 2 * turn);
+    }
+    dure_service_counters_of(server.service, &counters);
+    DURE_CHECK_EQ(counters.refused_full, 20);
+    DURE_CHECK_EQ(counters.opened, 10);
+    net_sides_end(&fixture, &server, NULL);
+    net_fixture_close(&fixture);
+}
+
+/* What is on its way to a worker is bounded at every moment, and by nothing over a life. */
+static void what_has_arrived_is_on_its_way_no_more(void)
+{
+    net_fixture fixture;
+    net_side server = {0};
+    net_side client = {0};
+    static uint8_t data[1000000];
+    DURE_REQUIRE(net_fixture_open(&fixture, DURE_BACKEND_SIM));
+    dure_net_address address = net_side_serve(&fixture, &server, NULL);
+    net_side_dial(&fixture, &client, NULL, &address, 1);
+    NET_RUN_UNTIL(&fixture, server.connected == 1);
+    size_t sent = 0;
+    while (dure_service_send(server.service, server.id, data, sizeof data) == DURE_OK) {
+        sent += sizeof data;
+    }
+    DURE_CHECK_EQ(sent, (size_t)67 * sizeof data); /* 64 MiB are on their way */
+    net_fixture_run_for(&fixture, 1000);
+    for (int i = 0; i < 80; i++) {
+        size_t before = client.received_bytes;
+        DURE_CHECK_OK(dure_service_send(server.service, server.id, data, sizeof data));
+        NET_RUN_UNTIL(&fixture, client.received_bytes == before + sizeof data);
+    }
+    dure_service_close(server.service);
+    for (int i = 0; i < 80; i++) { /* nor is what was refused */
+        DURE_CHECK_ERR(dure_service_send(server.service, server.id, data, sizeof data),
+                       DURE_ERR_STALE);
+    }
+    net_sides_end(&fixture, &client, &server);
+    net_fixture_close(&fixture);
+}
+
+/* A caller of another thread has counted his post and has not sent it yet when the service closes.
+ */
+static void a_shard_waits_for_posts_on_their_way(void)
+{
+    net_fixture fixture;
+    net_side server = {0};
+    DURE_REQUIRE(net_fixture_open(&fixture, DURE_BACKEND_SIM));
+    (void)net_side_serve(&fixture, &server, NULL);
+    net_fixture_run_for(&fixture, 10);
+    dure_service_shard *shard = &server.service->shards[0];
+    dure_shard_post *post = dure_mem_alloc(sizeof *post);
+    DURE_REQUIRE(post != NULL);
+    post->cause = DURE_ERR_CLOSED; /* of no session: nothing but an arrival */
+    atomic_fetch_add_explicit(&shard->posts, 1, memory_order_acq_rel);
+    dure_service_close(server.service);
+    net_fixture_run_for(&fixture, 1000);
+    DURE_CHECK(!server.is_closed);
+    dure_iocp_event_init(&post->event, &shard->object, DURE_IOCP_POST);
+    post->event.ctx = post;
+    dure_iocp_post(fixture.core, &post->event);
+    NET_RUN_UNTIL(&fixture, server.is_closed);
+    dure_service_destroy(server.service);
+    net_fixture_close(&fixture);
+}
+
+#define MANY 700u
+
+/* A crowd ends a part a round, and a neighbour on the same core is served meanwhile. */
+static void closing_a_crowd_leaves_others_their_turn(void)
+{
+    net_fixture fixture;
+    net_side server = {0};
+    net_side crowd = {0};
+    net_side neighbour = {.echoes = true};
+    net_side client = {0};
+    DURE_REQUIRE(net_fixture_open(&fixture, DURE_BACKEND_SIM));
+    dure_net_address address = net_side_serve(&fixture, &server, NULL);
+    net_side_dial(&fixture, &crowd, NULL, &address, MANY);
+    address = net_side_serve(&fixture, &neighbour, NULL);
+    net_side_dial(&fixture, &client, NULL, &address, 1);
+    NET_RUN_UNTIL(&fixture, server.connected == MANY && client.connected == 1);
+    dure_service_close(server.service);
+    unsigned rounds = 0;
+    unsigned left = MANY;
+    while (left > 0 && rounds < 100) {
+        (void)dure_iocp_core_run_once(fixture.core, 1);
+        unsigned now = sessions_on(server.service, fixture.core);
+        DURE_CHECK(left - now <= 256);
+        left = now;
+        rounds++;
+    }
+    DURE_CHECK_EQ(left, 0);
+    DURE_CHECK(rounds >= 3);
+    DURE_CHECK_OK(dure_session_send(client.session, "x", 1));
+    NET_RUN_UNTIL(&fixture, client.received_bytes == 1);
+    NET_RUN_UNTIL(&fixture, server.disconnected == MANY && server.is_closed);
+    net_sides_end(&fixture, &crowd, &server);
+    net_sides_end(&fixture, &client, &neighbour);
     net_fixture_close(&fixture);
 }
 
@@ -510,7 +630,10 @@ static void it_stops_under_load_on_win32(void)
 
 DURE_SUITE(net_service, DURE_TEST(sessions_are_spread_over_the_cores),
            DURE_TEST(ids_reach_any_session_and_stale_ones_nothing),
-           DURE_TEST(sessions_past_the_most_are_closed_at_accept),
+           DURE_TEST(sessions_past_the_most_are_closed_at_accept), DURE_TEST(full_then_room_again),
+           DURE_TEST(what_has_arrived_is_on_its_way_no_more),
+           DURE_TEST(a_shard_waits_for_posts_on_their_way),
+           DURE_TEST(closing_a_crowd_leaves_others_their_turn),
            DURE_TEST(without_its_listener_it_keeps_its_sessions),
            DURE_TEST(it_may_be_destroyed_in_on_closed),
            DURE_TEST(other_threads_send_to_any_session_on_epoll),

@@ -4,6 +4,7 @@
  * that was queued before a graceful end is lost; nothing of one life reaches the next.
  */
 #include "base/mem.h"
+#include "net/service_impl.h"
 #include "net_fixture.h"
 #include "support/half_closer.h"
 
@@ -434,6 +435,145 @@ static void a_recycled_session_carries_nothing_of_its_former_life(void)
     scene_close(&scene);
 }
 
+/* How a life may end, on the client's side and, as that is recycled too, on the server's. */
+typedef enum life_end { LIFE_PAUSED, LIFE_HALF_READ, LIFE_MID_SEND, LIFE_PEER_ENDED } life_end;
+
+static void scene_end_life(net_scene *scene, life_end how)
+{
+    static uint8_t data[800000];
+    net_side *sides[] = {&scene->client, &scene->server};
+    for (size_t i = 0; i < 2; i++) {
+        if (how == LIFE_PAUSED) {
+            dure_session_pause_recv(sides[i]->session);
+        }
+        sides[i]->consumes_nothing = how == LIFE_HALF_READ;
+        size_t len = how == LIFE_MID_SEND ? sizeof data : 100;
+        DURE_CHECK_OK(dure_session_send(sides[i]->session, data, len));
+    }
+    net_fixture_run_for(&scene->fixture, how == LIFE_MID_SEND ? 0 : 10);
+    if (how == LIFE_PEER_ENDED) {
+        dure_session_disconnect(scene->server.session, DURE_ERR_CLOSED);
+    } else {
+        dure_session_abort(scene->client.session, DURE_ERR_CLOSED);
+    }
+    NET_RUN_UNTIL(&scene->fixture, scene->client.disconnected == 1);
+    if (how == LIFE_PAUSED) {
+        dure_session_abort(scene->server.session, DURE_ERR_CLOSED);
+    }
+    NET_RUN_UNTIL(&scene->fixture, scene->server.disconnected == 1);
+    for (size_t i = 0; i < 2; i++) {
+        sides[i]->consumes_nothing = false;
+        sides[i]->received_bytes = 0;
+        sides[i]->sent_bytes = 0;
+    }
+}
+
+/* Whatever the former life was doing when it ended, the next one reads and counts from nothing. */
+static void a_recycled_session_reads_and_counts_anew(void)
+{
+    for (int how = LIFE_PAUSED; how <= LIFE_PEER_ENDED; how++) {
+        net_scene scene;
+        scene_init(&scene);
+        scene_open(&scene, NULL, NULL);
+        dure_session *recycled = scene.server.session;
+        scene_end_life(&scene, (life_end)how);
+        DURE_CHECK_OK(dure_session_connect(scene.client.session));
+        NET_RUN_UNTIL(&scene.fixture, scene.client.connected == 2 && scene.server.connected == 2);
+        DURE_CHECK(scene.server.session == recycled);
+        net_side *sides[] = {&scene.client, &scene.server};
+        for (size_t i = 0; i < 2; i++) {
+            DURE_CHECK_EQ(dure_session_handed_bytes(sides[i]->session), 0);
+            DURE_CHECK_OK(dure_session_send(sides[i]->session, "anew", 4));
+        }
+        net_fixture_run_for(&scene.fixture, 10);
+        for (size_t i = 0; i < 2; i++) {
+            DURE_CHECK_BYTES(sides[i]->received, sides[i]->received_bytes, "anew", 4);
+            DURE_CHECK_EQ(dure_session_handed_bytes(sides[i]->session), 4);
+            DURE_CHECK_EQ(sides[i]->sent_bytes, 4);
+        }
+        scene_close(&scene);
+    }
+}
+
+/* What a paused session has not read is read for nobody, so that its peer sees an end. */
+static void a_paused_session_ends_without_a_reset(void)
+{
+    net_scene scene;
+    static uint8_t data[200000];
+    scene_init(&scene);
+    scene_open(&scene, NULL, NULL);
+    dure_session_pause_recv(scene.server.session);
+    DURE_CHECK_OK(dure_session_send(scene.client.session, data, sizeof data));
+    net_fixture_run_for(&scene.fixture, 10);
+    uint64_t begin_ms = dure_iocp_core_now_ms(scene.fixture.core);
+    dure_session_disconnect(scene.server.session, DURE_ERR_CLOSED);
+    NET_RUN_UNTIL(&scene.fixture, scene.server.disconnected == 1 && scene.client.disconnected == 1);
+    DURE_CHECK_ERR(scene.client.cause, DURE_ERR_PEER_CLOSED);
+    DURE_CHECK(dure_iocp_core_now_ms(scene.fixture.core) - begin_ms < 100);
+    scene_close(&scene);
+}
+
+/* A reader may leave as much as the service says, to the byte. */
+static void the_rest_may_be_as_long_as_the_limit(void)
+{
+    static uint8_t data[1501];
+    for (size_t len = sizeof data - 1; len <= sizeof data; len++) {
+        net_scene scene;
+        dure_service_config config;
+        scene_init(&scene);
+        net_side_config(&scene.fixture, &scene.server, &config);
+        config.recv_rest_max = sizeof data - 1;
+        scene.server.consumes_nothing = true;
+        scene_open(&scene, &config, NULL);
+        DURE_CHECK_OK(dure_session_send(scene.client.session, data, len - 1));
+        net_fixture_run_for(&scene.fixture, 10);
+        DURE_CHECK_EQ(scene.server.disconnected, 0);
+        DURE_CHECK_OK(dure_session_send(scene.client.session, data, 1));
+        net_fixture_run_for(&scene.fixture, 10);
+        DURE_CHECK_EQ(scene.server.disconnected, len == sizeof data);
+        scene_close(&scene);
+    }
+}
+
+/* What the sessions of a shard leave behind is bounded by memory, not by what was in it. */
+static void only_small_buffers_are_kept_for_others(void)
+{
+    net_scene scene;
+    dure_service_config config;
+    static uint8_t data[900000];
+    scene_init(&scene);
+    net_side_config(&scene.fixture, &scene.server, &config);
+    config.recv_rest_max = sizeof data;
+    scene.server.consumes_nothing = true;
+    scene_open(&scene, &config, NULL);
+    for (unsigned life = 1; life <= 8; life++) {
+        NET_RUN_UNTIL(&scene.fixture,
+                      scene.server.connected == life && scene.client.connected == life);
+        unsigned calls = scene.server.recv_calls;
+        DURE_CHECK_OK(dure_session_send(scene.client.session, data, sizeof data));
+        DURE_CHECK_OK(dure_session_send(scene.server.session, data, sizeof data));
+        NET_RUN_UNTIL(&scene.fixture, scene.server.recv_calls > calls);
+        net_fixture_run_for(&scene.fixture, 100);
+        scene.client.connects_again = life < 8;
+        dure_session_abort(scene.client.session, DURE_ERR_CLOSED);
+        NET_RUN_UNTIL(&scene.fixture, scene.server.disconnected == life);
+    }
+    net_side *sides[] = {&scene.client, &scene.server};
+    for (size_t i = 0; i < 2; i++) {
+        const dure_service_shard *shard = &sides[i]->service->shards[0];
+        for (uint32_t at = 0; at < shard->buf_count; at++) {
+            DURE_CHECK(dure_buf_capacity(&shard->bufs[at]) <= DURE_SHARD_BUF_KEEP_MAX);
+        }
+    }
+    DURE_CHECK_OK(dure_session_connect(scene.client.session));
+    scene.server.consumes_nothing = false;
+    NET_RUN_UNTIL(&scene.fixture, scene.client.connected == 9 && scene.server.connected == 9);
+    DURE_CHECK_OK(dure_session_send(scene.client.session, "small", 5));
+    net_fixture_run_for(&scene.fixture, 10);
+    DURE_CHECK(scene.client.service->shards[0].buf_count > 0); /* and small ones are */
+    scene_close(&scene);
+}
+
 static void a_session_may_connect_again_from_its_own_end(void)
 {
     net_scene scene;
@@ -522,6 +662,10 @@ DURE_SUITE(net_session, DURE_TEST(bytes_go_there_and_back),
            DURE_TEST(a_paused_sessions_peer_ends_when_it_is_read),
            DURE_TEST(a_paused_session_ends_behind_its_bytes),
            DURE_TEST(a_recycled_session_carries_nothing_of_its_former_life),
+           DURE_TEST(a_recycled_session_reads_and_counts_anew),
+           DURE_TEST(a_paused_session_ends_without_a_reset),
+           DURE_TEST(the_rest_may_be_as_long_as_the_limit),
+           DURE_TEST(only_small_buffers_are_kept_for_others),
            DURE_TEST(a_session_may_connect_again_from_its_own_end),
            DURE_TEST(disconnecting_in_on_connected_still_sends_the_greeting),
            DURE_TEST(closing_the_service_with_operations_pending_ends_everything),
