@@ -17,8 +17,8 @@
 #include "wire/cursor.h"
 #include "wire/packer.h"
 
-#define LABEL_CHALLENGE "dure link challenge 1"
-#define LABEL_PROOF     "dure link proof 1"
+#define LABEL_CHALLENGE "dure link challenge 2"
+#define LABEL_PROOF     "dure link proof 2"
 #define LABEL_BYTES_MAX 32
 
 /* A mac as the last object of a frame: bin 8 head and 32 bytes. */
@@ -179,6 +179,12 @@ static void pack_identity(dure_packer *packer, const dure_hello_self *self, bool
     dure_packer_cstr(packer, is_told ? self->node->role : "");
 }
 
+static uint32_t protocol_least(const dure_hello_self *self)
+{
+    const bool is_raised = self->secret_count > 0 && self->protocol_min < DURE_PROTOCOL_PROOF;
+    return is_raised ? DURE_PROTOCOL_PROOF : self->protocol_min;
+}
+
 static dure_err write_hello(const dure_hello *hello, dure_buf *out)
 {
     const dure_hello_self *self = hello->self;
@@ -190,7 +196,7 @@ static dure_err write_hello(const dure_hello *hello, dure_buf *out)
     }
     dure_packer packer = dure_packer_of(out);
     dure_packer_array(&packer, 8);
-    dure_packer_u64(&packer, self->protocol_min);
+    dure_packer_u64(&packer, protocol_least(self));
     dure_packer_u64(&packer, self->protocol_max);
     pack_identity(&packer, self, self->secret_count == 0);
     dure_packer_u64(&packer, self->incarnation);
@@ -504,12 +510,12 @@ static const dure_registry_node *find_claimed(const dure_hello *hello, dure_str 
 static dure_err judge_protocol(dure_hello *hello, const hello_body *body, char *text, size_t size)
 {
     const dure_hello_self *self = hello->self;
+    const uint32_t least = protocol_least(self);
     const uint32_t top =
         body->protocol_max < self->protocol_max ? body->protocol_max : self->protocol_max;
-    if (top < body->protocol_min || top < self->protocol_min) {
+    if (top < body->protocol_min || top < least) {
         (void)snprintf(text, size, "it speaks protocol %u to %u, this node %u to %u",
-                       body->protocol_min, body->protocol_max, self->protocol_min,
-                       self->protocol_max);
+                       body->protocol_min, body->protocol_max, least, self->protocol_max);
         return DURE_ERR_WRONG_VERSION;
     }
     hello->protocol = top;
@@ -652,7 +658,7 @@ static dure_err on_welcome(dure_hello *hello, const dure_frame *frame, dure_buf 
         return dure_hello_refuse(hello, DURE_ERR_WRONG_PROOF,
                                  "it has not proven that it knows the cluster secret", out);
     }
-    if (body.protocol < self->protocol_min || body.protocol > self->protocol_max) {
+    if (body.protocol < protocol_least(self) || body.protocol > self->protocol_max) {
         return dure_hello_refuse(hello, DURE_ERR_WRONG_VERSION,
                                  "it chose a protocol that was not offered", out);
     }

@@ -23,7 +23,8 @@
 #include "wire/limits.h"
 
 #define DURE_PROTOCOL_MIN      1u
-#define DURE_PROTOCOL_MAX      1u
+#define DURE_PROTOCOL_PROOF    2u /* the least that knows the handshake with a secret of today */
+#define DURE_PROTOCOL_MAX      2u
 #define DURE_HELLO_NONCE_BYTES 32
 #define DURE_HELLO_MAC_BYTES   32
 #define DURE_HELLO_TEXT_MAX    160

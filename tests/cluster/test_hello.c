@@ -178,8 +178,8 @@ static void an_empty_range_of_versions_is_refused(void)
 {
     hello_pair pair;
     pair_init(&pair);
-    pair.dialler.self.protocol_min = 2;
-    pair.dialler.self.protocol_max = 3;
+    pair.dialler.self.protocol_min = 3;
+    pair.dialler.self.protocol_max = 4;
     check_refused(&pair, true, DURE_ERR_WRONG_VERSION);
 }
 
@@ -268,6 +268,26 @@ static void each_step_of_a_rotation_is_welcome(void)
             }
         }
     }
+}
+
+/* Of protocol 1 alone: what it would send in a handshake with a secret nobody understands today. */
+static void protocol_1_links_without_a_secret_only(void)
+{
+    for (int is_dialler = 0; is_dialler < 2; is_dialler++) {
+        hello_pair pair;
+        pair_init(&pair);
+        hello_side *old = is_dialler ? &pair.dialler : &pair.acceptor;
+        old->self.protocol_max = 1;
+        play(&pair);
+        DURE_CHECK_EQ(pair.dialler.hello.state, DURE_HELLO_DONE);
+        DURE_CHECK_EQ(pair.dialler.hello.protocol, 1);
+        pair_fini(&pair);
+    }
+    hello_pair pair;
+    pair_init(&pair);
+    set_secrets(&pair.acceptor, "sesame", NULL);
+    pair.dialler.self.protocol_max = 1;
+    check_refused(&pair, true, DURE_ERR_WRONG_VERSION);
 }
 
 static void another_secret_is_refused_by_the_dialler(void)
@@ -603,6 +623,7 @@ DURE_SUITE(cluster_hello, DURE_TEST(without_a_secret_hello_is_welcome),
            DURE_TEST(with_the_same_secret_it_is_welcome),
            DURE_TEST(secrets_that_differ_behind_a_zero_are_two),
            DURE_TEST(each_step_of_a_rotation_is_welcome),
+           DURE_TEST(protocol_1_links_without_a_secret_only),
            DURE_TEST(another_secret_is_refused_by_the_dialler),
            DURE_TEST(no_secret_on_the_dialler_is_refused),
            DURE_TEST(no_secret_on_the_other_side_is_refused),

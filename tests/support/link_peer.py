@@ -26,7 +26,7 @@ def refused(code, name, text):
 
 def hello(cluster="", node_id="", role="", incarnation=None):
     incarnation = incarnation or int.from_bytes(os.urandom(7), "big") + 1
-    return frame(HELLO, [1, 1, cluster, node_id, role, incarnation, 1, os.urandom(32)])
+    return frame(HELLO, [1, 2, cluster, node_id, role, incarnation, 1, os.urandom(32)])
 
 
 class Refused(Exception):
@@ -76,10 +76,10 @@ class LinkPeer:
         self.socket.sendall(said)
         (_, _, mac), challenge = self.expect(CHALLENGE)
         over = listener.encode() + b"\0" + said + challenge[:-MAC_BYTES]
-        if mac != self._mac(secret, b"dure link challenge 1\0" + over):
+        if mac != self._mac(secret, b"dure link challenge 2\0" + over):
             raise ValueError("the listener does not know the secret")
         proof = frame(PROOF, [cluster, node_id, role, bytes(32)])
-        proof = proof[:-32] + self._mac(secret, b"dure link proof 1\0" + over + proof[:-MAC_BYTES])
+        proof = proof[:-32] + self._mac(secret, b"dure link proof 2\0" + over + proof[:-MAC_BYTES])
         self.socket.sendall(proof)
         self.expect(WELCOME)
 
