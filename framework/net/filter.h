@@ -2,6 +2,10 @@
  *
  * Bytes in, bytes out, between a session's socket and its reader: the place of TLS and WebSocket.
  * The identity filter is a NULL `dure_filter_factory`, and costs nothing.
+ *
+ * What it cannot do: it is not asked when a session ends, so it says no goodbye (a close_notify, a
+ * close frame); what it has queued while the session was connecting (an alert) is dropped where
+ * that fails; and it gets no time of its own (pings).
  */
 #ifndef DURE_NET_FILTER_H
 #define DURE_NET_FILTER_H

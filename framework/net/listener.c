@@ -248,6 +248,8 @@ static void listener_check_closed(dure_listener *listener)
 static void listener_dispatch(dure_iocp_object *object, dure_iocp_event *event)
 {
     dure_listener *listener = DURE_CONTAINER_OF(object, dure_listener, object);
+    DURE_ASSERT_OWNER(object->core);
+    DURE_ASSERT(listener->state != LISTENER_NEW && listener->state != LISTENER_CLOSED);
     if (event == &listener->retry_event) {
         listener->is_retrying = false;
     }

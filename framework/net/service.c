@@ -65,6 +65,8 @@ static void service_set_state(dure_service *service, dure_service_state state)
 
 void dure_shard_take_buf(dure_service_shard *shard, dure_buf *out_buf)
 {
+    DURE_ASSERT_OWNER(shard->object.core);
+    DURE_ASSERT(out_buf->data == NULL);
     if (shard->buf_count > 0) {
         shard->buf_count--;
         *out_buf = shard->bufs[shard->buf_count];
@@ -236,6 +238,7 @@ static void service_dispatch(dure_iocp_object *object, dure_iocp_event *event)
 {
     dure_service *service = DURE_CONTAINER_OF(object, dure_service, main);
     (void)event; /* a shard is done */
+    DURE_ASSERT_OWNER(object->core);
     DURE_ASSERT(service->shards_left > 0);
     service->shards_left--;
     if (service->shards_left > 0) {

@@ -68,9 +68,9 @@ bool dure_service_can_start(const dure_service *service);
 DURE_CHECKED dure_err dure_service_start(dure_service *service);
 
 /*
- * Stops accepting or redialling, disconnects all sessions with CLOSED and calls on_closed when the
- * last is gone (later, on the first core; also when it never started). Twice is once. Thread: owner
- * of the first core.
+ * Stops accepting or redialling, disconnects all sessions with CLOSED, a bounded number a round so
+ * that others have their turn, and calls on_closed when the last is gone (later, on the first core;
+ * also when it never started). Twice is once. Thread: owner of the first core.
  */
 void dure_service_close(dure_service *service);
 

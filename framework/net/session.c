@@ -416,6 +416,7 @@ static void session_advance_end(dure_session *session)
 
 static void session_fin_done(dure_session *session, const dure_iocp_event *event)
 {
+    DURE_ASSERT(session->state == DURE_SESSION_CLOSING);
     if (session->ending != DURE_SESSION_ENDING_FIN) {
         return;
     }

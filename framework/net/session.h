@@ -74,7 +74,8 @@ DURE_CHECKED dure_err dure_session_connect(dure_session *session);
 
 /*
  * Ends the session with a cause (not DURE_OK). What was queued before still leaves, then FIN, then
- * the peer's end is awaited; all of it within the service's close_ms, after which it is cut.
+ * the peer's end is awaited; all of it within the service's close_ms, after which it is cut. While
+ * it is connecting it ends at once.
  * The first call counts; all others do nothing.
  * Calls: on_disconnected, once, later (on_connect_failed while connecting).
  * Thread: owner.

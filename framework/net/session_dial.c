@@ -136,6 +136,7 @@ dure_err dure_session_connect(dure_session *session)
 
 void dure_session_connect_done(dure_session *session, const dure_iocp_event *event)
 {
+    DURE_ASSERT(session->slot != NULL);
     dure_err status = event->status;
     if (session->state != DURE_SESSION_CONNECTING) {
         return; /* it ended meanwhile; the socket is closed already */

@@ -220,6 +220,8 @@ static void session_recv_ended(dure_session *session, dure_err status)
 
 void dure_session_recv_done(dure_session *session, const dure_iocp_event *event)
 {
+    DURE_ASSERT(session->state != DURE_SESSION_IDLE && session->state != DURE_SESSION_CLOSED);
+    DURE_ASSERT(!event->more || event->bytes > 0);
     if (event->bytes > 0 && event->status == DURE_OK &&
         session->ending != DURE_SESSION_ENDING_CUT) {
         bool more = event->more;

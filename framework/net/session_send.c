@@ -203,6 +203,7 @@ void dure_session_check_stall(dure_session *session)
 void dure_session_send_done(dure_session *session, const dure_iocp_event *event)
 {
     size_t bytes = event->bytes;
+    DURE_ASSERT(session->in_flight.len > 0);
     DURE_ASSERT(bytes <= session->in_flight.len - session->in_flight_at);
     dure_shard_count(&session->shard->counters.sent_bytes, bytes);
     session->in_flight_at += bytes;
