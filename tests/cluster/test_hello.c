@@ -596,6 +596,21 @@ static void calls_before_welcome_are_a_protocol_error(void)
     }
 }
 
+/* Nobody refuses before anything was said: the connection is ended by us, and not by the peer. */
+static void a_refusal_before_hello_is_a_protocol_error(void)
+{
+    hello_pair pair;
+    pair_init(&pair);
+    DURE_REQUIRE_OK(dure_hello_start(&pair.acceptor.hello, &pair.acceptor.out));
+    DURE_REQUIRE_OK(dure_hello_write_refused(&pair.dialler.out, DURE_ERR_DUPLICATE_ID, "you lose"));
+    carry(&pair.dialler, &pair.acceptor);
+    DURE_CHECK_EQ(pair.acceptor.hello.state, DURE_HELLO_ENDED);
+    DURE_CHECK_ERR(pair.acceptor.hello.cause, DURE_ERR_PROTOCOL);
+    DURE_CHECK(!pair.acceptor.hello.is_refused_by_peer);
+    DURE_CHECK(!dure_hello_is_duplicate(&pair.acceptor.hello));
+    pair_fini(&pair);
+}
+
 static void a_malformed_body_is_a_protocol_error(void)
 {
     static const uint8_t bodies[][4] = {{0xc0}, {0x90}, {0x91, 0x01}, {0x81, 0x01, 0x01}};
@@ -636,4 +651,5 @@ DURE_SUITE(cluster_hello, DURE_TEST(without_a_secret_hello_is_welcome),
            DURE_TEST(no_name_of_a_proof_can_be_changed), DURE_TEST(the_golden_handshake_is_ours),
            DURE_TEST(a_forged_proof_is_refused), DURE_TEST(a_replayed_proof_is_refused),
            DURE_TEST(calls_before_welcome_are_a_protocol_error),
+           DURE_TEST(a_refusal_before_hello_is_a_protocol_error),
            DURE_TEST(a_malformed_body_is_a_protocol_error));

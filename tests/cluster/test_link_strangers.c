@@ -94,19 +94,33 @@ static void a_full_port_closes_who_has_been_connected_longest(void)
     crowd_fini(&c);
 }
 
-static void who_is_linked_gives_way_to_nobody(void)
+/* It holds no place of theirs, neither of the silent nor of those who said hello. */
+static void check_linked_stays(const char *secret)
 {
     crowd c;
-    crowd_init(&c, SECRET, few_places);
+    crowd_init(&c, secret, few_places);
     test_node *game = test_node_start(&c.cluster, "game-1", NULL);
     test_run(&c.cluster, 20);
     DURE_CHECK_EQ(game->up, 1);
     come(&c, 4, false);
-    check_gone(&c, 0, 4, 0); /* it holds no place of theirs */
-    come(&c, 6, false);
+    check_gone(&c, 0, 4, 0);
+    come(&c, 2, false);
+    check_gone(&c, 0, 6, 2);
+    if (secret != NULL) {
+        come(&c, 4, true);
+        check_gone(&c, 6, 10, 0);
+        come(&c, 1, true);
+        check_gone(&c, 6, 11, 1);
+    }
     DURE_CHECK_EQ(game->down, 0);
     DURE_CHECK_EQ(c.db->down, 0);
     crowd_fini(&c);
+}
+
+static void who_is_linked_gives_way_to_nobody(void)
+{
+    check_linked_stays(NULL);
+    check_linked_stays(SECRET);
 }
 
 static void who_said_hello_gives_way_only_to_who_did_too(void)
