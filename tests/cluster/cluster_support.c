@@ -89,6 +89,7 @@ static void serve_tally(dure_request *request, dure_slice params, void *state)
 {
     test_node *node = state;
     node->runs++;
+    tell_served(node, request);
     if (node->fails > 0) {
         node->fails--;
         dure_request_fail(request, node->fail_with, "so far");

@@ -48,7 +48,7 @@ typedef struct test_node {
     int fails;
     dure_request *gathered[TEST_GATHERED_MAX];
     size_t gathered_count;
-    /* What note, echo and gather got, before they serve it. May be NULL. */
+    /* What note, echo, tally and gather got, before they serve it. May be NULL. */
     void (*on_served)(void *ctx, const dure_request *request);
     void *served_ctx;
 } test_node;

@@ -80,6 +80,28 @@ static void a_crowd_that_is_answered_at_once_comes_through(void)
     test_cluster_fini(&p.cluster);
 }
 
+/* More waits than can still be given to the system: it must not say that all is answered. */
+static void a_node_that_ends_does_not_deny_what_it_could_not_answer(void)
+{
+    test_pair p;
+    tally crowd = {0};
+    test_pair_init(&p, NULL);
+    for (uint32_t i = 0; i < CROWD; i++) {
+        ask(p.game, METHOD_GATHER, 40, 30000, &crowd);
+    }
+    test_run(&p.cluster, 10);
+    DURE_REQUIRE(p.db->gathered_count == CROWD);
+    test_answer_gathered(p.db, body_of(ANSWER_BYTES));
+    DURE_CHECK_EQ(dure_rpc_serving(p.db->rpc), 0);
+    dure_rpc_close(p.db->rpc);
+    test_run(&p.cluster, 3000);
+    DURE_CHECK_EQ(crowd.ended, CROWD);
+    DURE_CHECK(crowd.ok > 0);
+    DURE_CHECK(crowd.unknown > 0);
+    DURE_CHECK_EQ(crowd.ok + crowd.unknown, CROWD);
+    test_cluster_fini(&p.cluster);
+}
+
 /* Twenty times over, one crowd behind the other: the queue of the link does not grow with it. */
 static void crowds_do_not_pile_up(void)
 {
@@ -363,6 +385,7 @@ static void an_answer_without_room_is_told_as_unknown(void)
 }
 
 DURE_SUITE(cluster_crowd, DURE_TEST(a_crowd_that_is_answered_at_once_comes_through),
+           DURE_TEST(a_node_that_ends_does_not_deny_what_it_could_not_answer),
            DURE_TEST(crowds_do_not_pile_up), DURE_TEST(past_the_high_mark_nothing_new_is_begun),
            DURE_TEST(what_is_parked_is_bounded),
            DURE_TEST(what_is_parked_and_given_up_is_not_begun),

@@ -165,7 +165,23 @@ static void without_memory_a_key_does_not_run_twice(void)
     dure_key_table_destroy(f.table);
 }
 
-DURE_SUITE(cluster_request_keys, DURE_TEST(the_payload_is_method_subject_and_body),
+/* Another process of the peer counts its keys from 1 again. */
+static void a_new_process_of_a_peer_begins_anew(void)
+{
+    fixture f;
+    const dure_request_key key = {.origin = 8, .number = 1, .callee = 1};
+    const dure_key_payload payload = {.method = 3, .subject = 4, .body = {bytes, 8}};
+    fixture_init(&f, 1, 100000);
+    run(&f, 0, 50, 0);
+    run(&f, 0, 51, 0);
+    DURE_CHECK_ERR(begin(&f, 0, 50), DURE_ERR_TOO_OLD); /* forgotten for the sake of the other */
+    DURE_CHECK_OK(dure_key_table_begin(f.table, 0, 8, &key, &payload, &f.entry, &f.is_new));
+    DURE_CHECK(f.is_new);
+    dure_key_table_destroy(f.table);
+}
+
+DURE_SUITE(cluster_request_keys, DURE_TEST(a_new_process_of_a_peer_begins_anew),
+           DURE_TEST(the_payload_is_method_subject_and_body),
            DURE_TEST(the_oldest_of_a_peer_goes_first), DURE_TEST(memory_is_bounded_over_all_peers),
            DURE_TEST(those_under_way_are_never_forgotten), DURE_TEST(time_forgets),
            DURE_TEST(a_key_of_another_process_is_known_or_too_old),

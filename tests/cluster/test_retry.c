@@ -216,6 +216,66 @@ static void a_keyed_call_joins_the_one_under_way(void)
     test_cluster_fini(&p.cluster);
 }
 
+/* That a key is too old says nothing of what became of the attempt that used it first. */
+static void a_key_that_is_too_old_tells_nothing(void)
+{
+    test_pair p;
+    test_call call;
+    test_pair_init(&p, NULL);
+    call_and_cut(&p, &keyed, &call);
+    test_run(&p.cluster, 1500);
+    DURE_REQUIRE(p.db->held != NULL);
+    dure_request_fail(p.db->held, DURE_ERR_TOO_OLD, "so it is");
+    test_check_ends(&p.cluster, &call, 100, DURE_ERR_OUTCOME_UNKNOWN);
+    test_cluster_fini(&p.cluster);
+}
+
+typedef struct moments {
+    const dure_sim_world *world;
+    uint64_t ms[200];
+    uint32_t count;
+} moments;
+
+static void note_moment(void *ctx, const dure_request *request)
+{
+    moments *m = ctx;
+    (void)request;
+    DURE_REQUIRE(m->count < DURE_COUNT_OF(m->ms));
+    m->ms[m->count++] = dure_sim_now_ns(m->world) / 1000000u;
+}
+
+/* A callee that refused many at once is not asked by all of them at once again. */
+static void calls_that_failed_together_are_not_made_again_together(void)
+{
+    enum { CALLS = 40 };
+    static test_call calls[CALLS];
+    test_pair p;
+    moments again = {.count = 0};
+    test_pair_init(&p, NULL);
+    test_run(&p.cluster, 10000); /* the budget is saved up */
+    p.db->fail_with = DURE_ERR_UNAVAILABLE;
+    p.db->fails = CALLS;
+    for (int i = 0; i < CALLS; i++) {
+        test_call_with(p.game, "db-1", METHOD_TALLY, &idempotent, &calls[i]);
+    }
+    test_run(&p.cluster, 2);
+    DURE_REQUIRE(p.db->runs == CALLS);
+    again.world = p.cluster.world;
+    p.db->on_served = note_moment;
+    p.db->served_ctx = &again;
+    const uint64_t start_ms = dure_sim_now_ns(p.cluster.world) / 1000000u;
+    test_run(&p.cluster, 1000);
+    DURE_CHECK_EQ(again.count, CALLS);
+    uint32_t moments_apart = 0;
+    for (uint32_t i = 0; i < again.count; i++) {
+        DURE_CHECK(again.ms[i] - start_ms + 2 >= 50);
+        DURE_CHECK(again.ms[i] - start_ms <= 150 + 2);
+        moments_apart += i > 0 && again.ms[i] != again.ms[i - 1];
+    }
+    DURE_CHECK(moments_apart > CALLS / 2);
+    test_cluster_fini(&p.cluster);
+}
+
 static void a_keyed_call_gets_the_answer_that_was_lost(void)
 {
     test_pair p;
@@ -543,7 +603,9 @@ static void answers_behind_a_goaway_are_counted_apart(void)
     test_cluster_fini(&cluster);
 }
 
-DURE_SUITE(cluster_retry, DURE_TEST(an_idempotent_call_is_made_again_after_a_lost_link),
+DURE_SUITE(cluster_retry, DURE_TEST(a_key_that_is_too_old_tells_nothing),
+           DURE_TEST(calls_that_failed_together_are_not_made_again_together),
+           DURE_TEST(an_idempotent_call_is_made_again_after_a_lost_link),
            DURE_TEST(a_call_of_another_method_is_not),
            DURE_TEST(a_busy_callee_is_asked_three_times),
            DURE_TEST(a_node_that_is_not_there_is_told_at_once),
