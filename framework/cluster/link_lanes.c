@@ -38,6 +38,7 @@ typedef struct bulk_body {
 
 void dure_link_lanes_init(dure_link_lanes *lanes, dure_session *session, size_t queue_max)
 {
+    DURE_ASSERT(session != NULL);
     memset(lanes, 0, sizeof *lanes);
     lanes->_session = session;
     dure_buf_init(&lanes->_normal, queue_max * 2);
@@ -122,6 +123,8 @@ static void marks_add(dure_lanes_marks *marks, uint64_t lane_end, uint64_t sessi
                       uint64_t handed)
 {
     marks_forget(marks, handed);
+    DURE_ASSERT(lane_end > marks->handed);
+    DURE_ASSERT(marks->count <= DURE_LANES_RUNS);
     if (marks->count == DURE_LANES_RUNS) {
         /* The oldest is taken for sent: to be called unknown is never false. */
         marks->count--;
@@ -175,6 +178,7 @@ static size_t session_queued(const dure_link_lanes *lanes)
 
 static size_t normal_waiting(const dure_link_lanes *lanes)
 {
+    DURE_ASSERT(lanes->_normal_at <= lanes->_normal.len);
     return lanes->_normal.len - lanes->_normal_at;
 }
 
@@ -232,6 +236,7 @@ static size_t normal_piece(const dure_link_lanes *lanes, size_t room)
     const uint8_t *data = lanes->_normal.data + lanes->_normal_at;
     const size_t waiting = normal_waiting(lanes);
     size_t len = dure_frame_whole_bytes(data);
+    DURE_ASSERT(len <= waiting);
     while (len < waiting) {
         const size_t next = dure_frame_whole_bytes(data + len);
         if (len + next > room) {
@@ -390,6 +395,7 @@ static dure_err send_small(dure_link_lanes *lanes, bulk_body *bulk)
 
 static dure_err send_part(dure_link_lanes *lanes, bulk_body *bulk)
 {
+    DURE_ASSERT(bulk->at < bulk->body.len);
     const size_t left = bulk->body.len - bulk->at;
     const size_t len = left < DURE_LANES_PART_BYTES ? left : DURE_LANES_PART_BYTES;
     const dure_part part = {.stream = bulk->stream, .index = bulk->index, .total = bulk->body.len};

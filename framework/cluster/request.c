@@ -105,6 +105,8 @@ dure_err dure_request_attach(dure_request *request, dure_rpc_peer *peer, uint32_
             return DURE_ERR_NO_MEMORY;
         }
     }
+    DURE_ASSERT(id != 0);
+    DURE_ASSERT(request->peer == NULL);
     dure_request **bucket = bucket_of(peer, id);
     request->peer = peer;
     request->id = id;
@@ -128,6 +130,7 @@ static void detach_from_peer(dure_request *request)
     }
     *at = request->next_in_bucket;
     dure_list_remove(&request->node);
+    DURE_ASSERT(peer->request_count > 0);
     peer->request_count--;
     request->peer = NULL;
     request->id = 0;
@@ -154,6 +157,7 @@ void dure_request_finish(dure_request *request)
         request->state = DURE_REQUEST_ANSWERED;
         return;
     }
+    DURE_ASSERT(rpc->serving > 0);
     rpc->serving--;
     dure_request_give_free(request);
 }

@@ -83,6 +83,7 @@ static void send_reply(dure_request *request)
 void dure_request_tell_local(dure_request *request, const dure_outcome *outcome)
 {
     dure_local_reply_fn reply = request->reply;
+    DURE_ASSERT(reply != NULL);
     request->reply = NULL;
     reply(request->reply_ctx, outcome);
 }
@@ -164,6 +165,7 @@ dure_packer *dure_request_reply_begin(dure_request *request)
 {
     dure_rpc *rpc = request->rpc;
     dure_err err = DURE_OK;
+    DURE_ASSERT(request->state != DURE_REQUEST_ANSWERED);
     dure_rpc_clear_buf(&rpc->reply);
     rpc->reply_start = 0;
     if (wants_answer(request)) {
@@ -258,6 +260,7 @@ size_t dure_rpc_pack_error(dure_rpc *rpc, uint32_t code, const char *name, const
     if (packer.status != DURE_OK) {
         return 0;
     }
+    DURE_ASSERT(rpc->error.len <= DURE_RPC_ERROR_OBJECT_MAX);
     memcpy(room, rpc->error.data, rpc->error.len);
     return rpc->error.len;
 }

@@ -95,6 +95,8 @@ static void table_remove(dure_key_table *table, dure_key_entry *entry)
     *at = entry->_next;
     dure_list_remove(&entry->_in_peer);
     dure_list_remove(&entry->_in_all);
+    DURE_ASSERT(table->peers[entry->_peer].count > 0);
+    DURE_ASSERT(table->bytes >= entry_bytes(entry));
     table->peers[entry->_peer].count--;
     table->count--;
     table->bytes -= entry_bytes(entry);
@@ -239,6 +241,7 @@ dure_err dure_key_table_begin(dure_key_table *table, uint32_t peer_index, uint64
 void dure_key_table_answer(dure_key_table *table, dure_key_entry *entry, dure_slice answer,
                            bool is_error, uint64_t now_ms)
 {
+    DURE_ASSERT(entry->answer == NULL);
     entry->answer = dure_mem_alloc(answer.len);
     if (entry->answer == NULL) {
         dure_key_table_forget(table, entry, true);

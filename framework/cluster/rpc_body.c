@@ -61,6 +61,7 @@ dure_err dure_rpc_check_body(const dure_rpc *rpc, dure_slice body)
 
 dure_slice dure_rpc_frame_body(const dure_rpc *rpc)
 {
+    DURE_ASSERT(rpc->frame.len >= DURE_FRAME_HEADER_BYTES);
     const dure_slice body = {rpc->frame.data + DURE_FRAME_HEADER_BYTES,
                              rpc->frame.len - DURE_FRAME_HEADER_BYTES};
     return body;
@@ -130,6 +131,7 @@ dure_err dure_rpc_finish_frame(dure_rpc *rpc, const dure_frame *frame, dure_slic
     rpc->frame.len = 0;
     dure_err err = dure_frame_begin(&rpc->frame, frame, &start);
     rpc->frame.len = len;
+    DURE_ASSERT(start == 0);
     if (err == DURE_OK) {
         err = dure_frame_end(&rpc->frame, 0);
     }

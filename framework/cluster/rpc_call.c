@@ -14,6 +14,7 @@ void dure_rpc_call_leave(dure_call *call)
     dure_rpc_peer *peer = call->peer;
     dure_list_remove(&call->node);
     if (peer != NULL) {
+        DURE_ASSERT(peer->call_count > 0);
         peer->call_count--;
         call->peer = NULL;
     }
@@ -168,6 +169,7 @@ static uint32_t call_left_ms(const dure_rpc *rpc, const dure_call_options *optio
 
 static void call_attach(dure_call *call, dure_rpc_peer *peer)
 {
+    DURE_ASSERT(call->peer == NULL);
     call->peer = peer;
     peer->call_count++;
     dure_list_push_back(&peer->calls, &call->node);
@@ -224,6 +226,7 @@ static dure_err send_to_self(dure_call *call, dure_rpc_peer *peer, uint32_t left
 
 dure_err dure_rpc_attempt(dure_call *call, dure_rpc_peer *peer, uint32_t left_ms)
 {
+    DURE_ASSERT(left_ms > 0);
     call->attempts++;
     call->last_peer = peer;
     return peer->link == NULL ? send_to_self(call, peer, left_ms)

@@ -102,6 +102,7 @@ static dure_err begin(dure_request *request, dure_key_entry **out_entry, bool *o
 {
     dure_rpc *rpc = request->rpc;
     const uint32_t peer = request->key_peer;
+    DURE_ASSERT(peer < rpc->peer_count);
     const dure_key_payload payload = {.method = request->method,
                                       .subject = request->subject,
                                       .body = {request->params.data, request->params.len}};
@@ -117,6 +118,8 @@ bool dure_rpc_keys_begin(dure_request *request)
 {
     dure_key_entry *entry = NULL;
     bool is_new = false;
+    DURE_ASSERT(request->key.number != 0);
+    DURE_ASSERT(request->key_entry == NULL);
     const dure_err err = begin(request, &entry, &is_new);
     if (err != DURE_OK) {
         const dure_err told = err == DURE_ERR_NO_MEMORY ? DURE_ERR_OVERLOADED : err;
@@ -152,6 +155,8 @@ void dure_rpc_keys_answered(dure_request *request, dure_slice answer, bool is_er
 {
     dure_rpc *rpc = request->rpc;
     dure_key_entry *entry = request->key_entry;
+    DURE_ASSERT(entry != NULL);
+    DURE_ASSERT(entry->request == request);
     dure_list waiters;
     dure_buf copy; /* the answer may stand where those to the waiters are packed */
     dure_list_init(&waiters);

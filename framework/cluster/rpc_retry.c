@@ -83,6 +83,7 @@ void dure_rpc_retry_forget(dure_call *call)
 {
     dure_deadline_clear(&call->rpc->deadlines, &call->backoff);
     if (call->can_repeat) {
+        DURE_ASSERT(call->rpc->retry_bytes >= call->again.len);
         call->rpc->retry_bytes -= call->again.len;
         call->can_repeat = false;
     }
@@ -154,6 +155,7 @@ static bool wait_for_next(dure_call *call, dure_err status)
         return false;
     }
     dure_rpc_call_leave(call);
+    DURE_ASSERT(call->peer == NULL);
     call->last_status = status;
     dure_list_push_back(&rpc->retrying, &call->node);
     return true;
@@ -198,6 +200,8 @@ void dure_rpc_retry_now(dure_deadline *deadline)
     dure_rpc *rpc = call->rpc;
     dure_rpc_peer *peer = NULL;
     const uint32_t left_ms = dure_deadline_left_ms(&rpc->deadlines, &call->deadline);
+    DURE_ASSERT(call->can_repeat);
+    DURE_ASSERT(call->peer == NULL);
     dure_list_remove(&call->node);
     const bool needs_the_same = call->may_have_run && !call->is_idempotent && !call->is_safe;
     if (needs_the_same) {

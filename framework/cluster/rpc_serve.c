@@ -22,6 +22,7 @@ static bool request_serve(dure_request *request, const dure_method *method)
 {
     dure_rpc *rpc = request->rpc;
     const dure_slice params = {request->params.data, request->params.len};
+    DURE_ASSERT(request->state == DURE_REQUEST_QUEUED);
     rpc->counters.served++;
     request->state = DURE_REQUEST_SERVING;
     void *state = rpc->config.method_state != NULL
@@ -29,6 +30,7 @@ static bool request_serve(dure_request *request, const dure_method *method)
                       : rpc->config.state;
     method->serve(request, params, state);
     if (request->state == DURE_REQUEST_ANSWERED) {
+        DURE_ASSERT(rpc->serving > 0);
         rpc->serving--;
         dure_request_give_free(request);
         return false;
