@@ -34,7 +34,8 @@ typedef struct dure_links_handlers {
      * peer broke the protocol and the link ends with that cause.
      */
     dure_err (*on_frame)(void *ctx, dure_link *link, const dure_frame *frame);
-    /* A peer refused this node because another living process has its id. */
+    /* A node that this one dialled, and that knows the secret where there is one, refused it
+     * because another living process has its id. */
     void (*on_duplicate)(void *ctx);
     void (*on_closed)(void *ctx);
 } dure_links_handlers;

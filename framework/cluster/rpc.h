@@ -330,7 +330,8 @@ typedef struct dure_rpc_config {
                          void *state);
     /* A peer whose link stands begins to drain. May be NULL. */
     void (*on_peer_draining)(dure_rpc *rpc, const dure_registry_node *peer, void *state);
-    /* Another living process has this node's id: the program must exit with 78. May be NULL. */
+    /* Another living process has this node's id: the program must exit with 78. Nobody can cause
+     * this but a node that we dialled and that knows the secret where there is one. May be NULL. */
     void (*on_duplicate)(dure_rpc *rpc, void *state);
     void (*on_closed)(dure_rpc *rpc, void *state);
     /* Listens on a free port also where the registry says port 0 and nobody dials this role. */
