@@ -5,6 +5,7 @@ demo and the cluster tests talk to a gateway with. It is short enough to be copi
 import json
 import os
 import socket
+import struct
 import time
 
 import msgpack
@@ -31,6 +32,11 @@ class Client:
         self.next_id = 0
 
     def close(self):
+        self.socket.close()
+
+    def reset(self):
+        """Breaks off, where close() lets what is under way be answered."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
     def _read(self, until):

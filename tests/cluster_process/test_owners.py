@@ -195,7 +195,7 @@ def lives(client):
     try:
         return client.call("whoami") is not None
     except RpcError as error:
-        assert error.name in ("UNAVAILABLE", "NOT_LOGGED_IN", "OUTCOME_UNKNOWN"), error
+        assert error.name in ("TAKEN_OVER", "NOT_LOGGED_IN", "OUTCOME_UNKNOWN"), error
         return False
     except (EOFError, OSError):
         return False

@@ -90,7 +90,7 @@ def db_status(cluster):
 
 
 def given_up(cluster, disk, alice, port):
-    """A gift that waits behind a slow commit is not begun once its giver's connection has ended."""
+    """A gift that waits behind a slow commit is not begun once its giver has broken off."""
     eve = Client(port)
     eve.call("login", "eve")
     before = db_status(cluster)["links"]["not_begun"]
@@ -101,7 +101,7 @@ def given_up(cluster, disk, alice, port):
     until_true("the first gift is at the db node", lambda: db_status(cluster)["serving"] >= 2)
     eve.socket.sendall(msgpack.packb([0, 99, "give", ["bob", "gold", 7, "left"]]))
     until_true("the second one waits there", lambda: db_status(cluster)["serving"] >= 3)
-    eve.close()
+    eve.reset()
     disk.order("none")
     giver.join(30)
     until_true("it was not begun", lambda: db_status(cluster)["links"]["not_begun"] == before + 1)
