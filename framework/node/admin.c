@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "base/assert.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "net/address.h"
@@ -37,6 +38,7 @@ static void admin_ignore_close(node_port *port, node_conn *conn, dure_err cause)
 static bool token_is_right(const dure_node *node, dure_str token)
 {
     size_t len = sizeof node->admin_token - 1;
+    DURE_ASSERT(strlen(node->admin_token) == len); /* an empty one would be anybody's */
     unsigned difference = token.len == len ? 0 : 1;
     for (size_t i = 0; i < len; i++) {
         unsigned given = i < token.len ? (unsigned char)token.data[i] : 0;
@@ -137,6 +139,7 @@ static dure_err admin_write_file(dure_node *node)
     int len =
         snprintf(text, sizeof text, "{\"port\":%u,\"token\":\"%s\",\"pid\":%llu}\n",
                  (unsigned)address.port, node->admin_token, (unsigned long long)dure_process_id());
+    DURE_ASSERT(len > 0 && (size_t)len < sizeof text);
     return dure_file_write(node->admin_path, text, (size_t)len, DURE_FILE_OWNER_ONLY);
 }
 

@@ -2,6 +2,7 @@
  *
  * What every node serves, whatever its role: proto/node.dure.
  */
+#include "base/assert.h"
 #include "base/mem.h"
 #include "node.role.h"
 #include "node/exit_codes.h"
@@ -19,6 +20,7 @@ uint64_t node_builtin_schema_hash(void)
 static void on_describe(dure_request *request, const node_describe_params *in, void *state)
 {
     const dure_node *node = state;
+    DURE_ASSERT(node->state != NODE_NEW);
     const dure_method *methods = node->config.role->methods;
     uint32_t count = 0;
     (void)in;
@@ -63,6 +65,7 @@ static uint32_t status_peers(const dure_node *node, node_peer_info *peers)
     for (size_t i = 0; i < dure_registry_node_count(node->config.registry); i++) {
         const dure_registry_node *other = dure_registry_node_at(node->config.registry, i);
         if (node_is_peer(node, other)) {
+            DURE_ASSERT(count <= i); /* there is room for all nodes */
             peers[count++] = (node_peer_info){
                 .id = dure_str_of(other->id),
                 .role = dure_str_of(other->role),

@@ -7,6 +7,8 @@
 
 #include <stdio.h>
 
+#include "base/assert.h"
+
 #define CLIENT_ROOM_MIN 2u
 #define CLIENT_ROOM_MAX 32u
 
@@ -43,6 +45,7 @@ static void client_on_call(node_port *port, node_conn *conn, const dure_mprpc_me
 {
     dure_node *node = port_node(port);
     const dure_role *role = node->config.role;
+    DURE_ASSERT(conn->is_open); /* the role knows of it */
     if (!conn->is_trusted && node->pressure != NODE_PRESSURE_NONE) {
         node_conn_fail(conn, message, DURE_ERR_OVERLOADED, "the node is short of memory");
         return;
@@ -81,6 +84,7 @@ static uint32_t client_reserve(const dure_registry_settings *settings, uint32_t 
 uint32_t node_client_port_max(const dure_registry_settings *settings, uint32_t descriptors)
 {
     uint32_t left = descriptors - client_reserve(settings, descriptors);
+    DURE_ASSERT(left <= descriptors);
     left = left > 0 ? left : 1;
     return settings->clients_max < left ? settings->clients_max : left;
 }

@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/assert.h"
+
 #define PATH_BYTES 4097u
 
 void dure_data_folder_make_private_files(void)
@@ -30,6 +32,7 @@ static dure_err without_slashes(const char *path, char out[PATH_BYTES])
     }
     memcpy(out, path, len);
     out[len] = '\0';
+    DURE_ASSERT(len <= 1 || out[len - 1] != '/');
     return DURE_OK;
 }
 

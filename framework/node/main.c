@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "cluster/registry_json.h"
 #include "node/data_folder.h"
 #include "node/exit_codes.h"
@@ -85,6 +86,7 @@ static int main_options(node_options *options, int argc, char **argv, const dure
             options->node_id = optarg;
             break;
         case 's':
+            DURE_ASSERT(options->set_count <= MAIN_SETS_MAX);
             if (options->set_count == MAIN_SETS_MAX) {
                 return main_usage(options, role, "too many --set");
             }
@@ -243,6 +245,7 @@ static int main_make_node(node_program *program, const node_options *options, co
 
 static int main_run(node_program *program)
 {
+    DURE_ASSERT(program->node != NULL);
     dure_err err = dure_stop_signals_create(main_on_signal, program, &program->signals);
     if (err != DURE_OK) {
         return DURE_EXIT_FAILED;

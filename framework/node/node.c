@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#include "base/assert.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "net/address.h"
@@ -59,6 +60,8 @@ void node_check_ended(dure_node *node)
         !node_work_is_idle(node) || !dure_list_is_empty(&node->delays)) {
         return;
     }
+    DURE_ASSERT(node_port_count(node->clients) == 0);
+    DURE_ASSERT(node_port_count(node->admin) == 0);
     node_set_state(node, NODE_ENDED);
     if (node->has_role_state && node->config.role->on_end != NULL) {
         node->has_role_state = false;
@@ -118,6 +121,7 @@ static void node_say_farewells(dure_node *node)
         node->farewells_said += node_port_say_farewell(
             node->clients, (uint32_t)(due - node->farewells_said), "the node is stopping");
     }
+    DURE_ASSERT(node->farewells_said <= node->farewell_count);
 }
 
 static bool node_is_quiet(const dure_node *node)
@@ -254,6 +258,7 @@ static void node_plan_tick(dure_node *node)
 {
     uint64_t now = dure_iocp_core_now_ns(node_core(node));
     uint64_t period = (uint64_t)node->tick_ms * 1000000u;
+    DURE_ASSERT(period > 0);
     node->next_tick_ns += period;
     if (node->next_tick_ns <= now) {
         node->next_tick_ns = now + period;
@@ -380,6 +385,9 @@ static dure_err node_make_rpc(dure_node *node)
 
 dure_err dure_node_create(const dure_node_config *config, dure_node **out_node)
 {
+    DURE_ASSERT(config->registry != NULL);
+    DURE_ASSERT(config->role != NULL);
+    DURE_ASSERT(config->core != NULL);
     const dure_registry_node *self = dure_registry_find_node(config->registry, config->node_id);
     if (self == NULL) {
         return DURE_ERR_NOT_CONFIGURED;
@@ -627,6 +635,9 @@ void dure_node_destroy(dure_node *node)
     if (node == NULL) {
         return;
     }
+    DURE_ASSERT(node->state == NODE_NEW || node->state == NODE_ENDED);
+    DURE_ASSERT(dure_list_is_empty(&node->delays));
+    DURE_ASSERT(dure_list_is_empty(&node->jobs));
     node_port_destroy(node->clients);
     node_port_destroy(node->admin);
     dure_rpc_destroy(node->rpc);

@@ -5,6 +5,7 @@
  */
 #include "node/port_impl.h"
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "net/address.h"
 #include "wire/limits.h"
@@ -371,6 +372,7 @@ static dure_err conn_on_recv(dure_session *session, const uint8_t *data, size_t 
         at += message_len;
     }
     conn_note_partial(conn, is_partial, at > 0);
+    DURE_ASSERT(at <= len);
     *out_consumed = at;
     return DURE_OK;
 }
@@ -504,6 +506,10 @@ static void port_on_service_closed(dure_service *service, void *context)
 
 dure_err node_port_create(const node_port_config *config, node_port **out_port)
 {
+    DURE_ASSERT(config->connections_max > 0);
+    DURE_ASSERT(config->room >= 2);
+    DURE_ASSERT(config->exempt != NULL);
+    DURE_ASSERT(config->settings != NULL);
     node_port *port = dure_mem_alloc(sizeof *port);
     if (port == NULL) {
         return DURE_ERR_NO_MEMORY;
@@ -605,6 +611,7 @@ bool node_port_is_closed(const node_port *port)
 void node_port_destroy(node_port *port)
 {
     if (port != NULL) {
+        DURE_ASSERT(port->count == 0);
         dure_service_destroy(port->service);
         dure_buf_fini(&port->scratch);
         node_guard_fini(port);

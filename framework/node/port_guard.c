@@ -5,6 +5,7 @@
  * in finds one, however many hold theirs for nothing. Who is turned away is told, where that costs
  * no waiting: a bounded number of those who go may take the time to read it.
  */
+#include "base/assert.h"
 #include "base/mem.h"
 #include "net/address.h"
 #include "node/port_impl.h"

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "node/process.h"
@@ -80,6 +81,7 @@ static void signals_main(void *ctx)
         if (number == SIGUSR2) {
             return; /* dure_stop_signals_destroy */
         }
+        DURE_ASSERT(number == SIGINT || number == SIGTERM);
         if (stops++ > 0) {
             _exit(130);
         }

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/mem.h"
 
 #define RATE_PLACES 4096u /* of the table; a power of two */
@@ -29,6 +30,7 @@ static void rate_fill(node_rate *rate, const node_rate_limit *limit, uint64_t no
     if (now_ms <= rate->at_ms) {
         return;
     }
+    DURE_ASSERT(limit->per_second > 0);
     uint64_t passed_ms = now_ms - rate->at_ms;
     uint64_t full_ms = rate->used_milli / limit->per_second;
     rate->used_milli -= passed_ms > full_ms ? rate->used_milli : passed_ms * limit->per_second;
@@ -45,6 +47,7 @@ bool node_rate_take(node_rate *rate, const node_rate_limit *limit, uint64_t now_
         return false;
     }
     rate->used_milli += RATE_MILLI;
+    DURE_ASSERT(rate->used_milli <= (uint64_t)limit->burst * RATE_MILLI);
     return true;
 }
 
@@ -103,6 +106,7 @@ static rate_place *rate_find(node_rate_table *table, const uint8_t key[8], uint6
             best = place;
         }
     }
+    DURE_ASSERT(best != NULL);
     memset(best, 0, sizeof *best);
     memcpy(best->key, key, sizeof best->key);
     best->rate.at_ms = now_ms;

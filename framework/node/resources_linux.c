@@ -17,6 +17,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/assert.h"
+
 #define DESCRIPTORS_MANY (1u << 20)
 #define PATH_BYTES       1024u
 #define LINE_BYTES       4096u
@@ -243,6 +245,7 @@ static void look_at_tree(const char *root, bool is_v2, node_memory_limit *limit)
     }
     (void)snprintf(folder, sizeof folder, "%s%s", tree.mount, path_below_top(&tree));
     size_t least = strlen(tree.mount);
+    DURE_ASSERT(strlen(folder) >= least);
     for (size_t len = strlen(folder); len >= least;) {
         while (len > least && folder[len - 1] == '/') {
             folder[--len] = '\0';

@@ -3,6 +3,7 @@
  * Blocking work and delays of a node. Jobs stand in line, so that a role's storage has one user at
  * a time.
  */
+#include "base/assert.h"
 #include "base/mem.h"
 #include "node/node_impl.h"
 
