@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/mem.h"
 
 #define BUF_FIRST_BYTES 256
@@ -36,6 +37,7 @@ static dure_err buf_grow(dure_buf *buf, size_t needed)
     if (data == NULL) {
         return DURE_ERR_NO_MEMORY;
     }
+    DURE_ASSERT(capacity >= needed);
     buf->data = data;
     buf->_capacity = capacity;
     return DURE_OK;
@@ -61,6 +63,7 @@ dure_err dure_buf_append(dure_buf *buf, const void *data, size_t len)
     if (len == 0) {
         return DURE_OK;
     }
+    DURE_ASSERT(data != NULL);
     uint8_t *room = NULL;
     dure_err err = dure_buf_reserve(buf, len, &room);
     if (err == DURE_OK) {
@@ -76,6 +79,7 @@ void dure_buf_consume(dure_buf *buf, size_t len)
         buf->len = 0;
         return;
     }
+    DURE_ASSERT(buf->len <= buf->_capacity);
     if (len > 0) {
         memmove(buf->data, buf->data + len, buf->len - len);
         buf->len -= len;

@@ -54,7 +54,9 @@ dure_err dure_idtable_add(dure_idtable *table, void *object, uint64_t *out_id)
         }
     }
     uint32_t index = table->_first_free - 1;
+    DURE_ASSERT(index < table->_slot_count);
     dure_idtable_slot *slot = &table->_slots[index];
+    DURE_ASSERT(slot->object == NULL);
     table->_first_free = slot->next_free;
     slot->object = object;
     table->count++;
@@ -85,6 +87,7 @@ void *dure_idtable_remove(dure_idtable *table, uint64_t id)
         return NULL;
     }
     void *object = slot->object;
+    DURE_ASSERT(table->count > 0);
     slot->object = NULL;
     slot->generation = slot->generation == UINT32_MAX ? 1 : slot->generation + 1;
     slot->next_free = table->_first_free;

@@ -25,6 +25,7 @@ void dure_mailbox_fini(dure_mailbox *mailbox)
 
 bool dure_mailbox_push(dure_mailbox *mailbox, dure_list *node)
 {
+    DURE_ASSERT(dure_list_is_empty(node));
     dure_mutex_lock(mailbox->_mutex);
     bool was_empty = dure_list_is_empty(&mailbox->_nodes);
     dure_list_push_back(&mailbox->_nodes, node);

@@ -15,8 +15,8 @@
 #include "cluster/router.h"
 #include "cluster/rpc.h"
 
-#define DURE_CALL_RESULT_MAX                                                                       \
-    268435456u /* bytes of an answer kept until it is told; body_max_bytes holds before */
+/* Bytes of an answer kept until it is reported; body_max_bytes holds before. */
+#define DURE_CALL_RESULT_MAX 268435456u
 
 typedef struct dure_call {
     dure_list node; /* of its peer's calls, of the ended ones, or of the free ones */

@@ -30,9 +30,7 @@ typedef struct dure_outcome dure_outcome;
 #define DURE_METHOD_ADMIN      0x20u /* served on the admin port only */
 #define DURE_METHOD_KEYED      0x40u /* each call carries a request key */
 #define DURE_METHOD_BARRIER    0x80u /* a client's calls behind it begin when it has been answered */
-#define DURE_METHOD_KEY_PARAM                                                                      \
-    0x10u /* routed by its first parameter instead of the client's node                            \
-           */
+#define DURE_METHOD_KEY_PARAM  0x10u /* routed by its first parameter, not to the client's node */
 
 typedef struct dure_method {
     uint32_t number; /* from the schema: service number * 256 + method number */
