@@ -100,12 +100,34 @@ static dure_err batch_apply(db_batch *batch, db_op *op)
     return db_store_end_savepoint(batch->store, op->status == DURE_OK);
 }
 
+static bool batch_has_writes(const db_batch *batch)
+{
+    for (const db_op *op = batch->running.first; op != NULL; op = op->_next) {
+        if (!op->is_reading) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Begins for all, or for those that read, while another program holds the lock for writing. */
+static dure_err batch_begin(const db_batch *batch, bool *out_can_write)
+{
+    *out_can_write = batch_has_writes(batch) && db_store_begin(batch->store) == DURE_OK;
+    return *out_can_write ? DURE_OK : db_store_begin_reading(batch->store);
+}
+
 static void batch_work(void *ctx)
 {
     db_batch *batch = ctx;
-    dure_err err = db_store_begin(batch->store);
+    bool can_write = false;
+    dure_err err = batch_begin(batch, &can_write);
     for (db_op *op = batch->running.first; op != NULL && err == DURE_OK; op = op->_next) {
-        err = batch_apply(batch, op);
+        if (op->is_reading || can_write) {
+            err = batch_apply(batch, op);
+        } else {
+            op->status = DURE_ERR_STORAGE;
+        }
     }
     /* Also after a failure: commit rolls back what cannot be committed. */
     if (err == DURE_OK) {

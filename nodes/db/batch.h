@@ -24,6 +24,7 @@ struct db_op {
     void (*reply)(db_op *op);
     /* Worker, always, before the op is freed; NULL where it owns nothing. */
     void (*fini)(db_op *op);
+    bool is_reading; /* it writes nothing */
 
     /* the batch's */
     dure_err status;

@@ -369,6 +369,7 @@ static void on_inventory(dure_request *request, const db_inventory_params *in, v
     if (inventory != NULL) {
         inventory->player = in->player;
         inventory->op.fini = inventory_fini;
+        inventory->op.is_reading = true;
         dure_buf_init(&inventory->items, DB_INVENTORY_BYTES);
         db_batch_push(((db_state *)state)->batch, &inventory->op);
     }

@@ -146,6 +146,11 @@ dure_err db_store_begin(db_store *store)
     return store_simple(store, STORE_BEGIN);
 }
 
+dure_err db_store_begin_reading(db_store *store)
+{
+    return store_simple(store, STORE_BEGIN_READING);
+}
+
 void db_store_rollback(db_store *store)
 {
     if (!db_store_is_in_transaction(store)) {

@@ -69,6 +69,8 @@ DURE_CHECKED dure_err db_store_forget_lease(db_store *store, uint32_t lease_ms);
 
 /* One transaction at a time; each operation in it stands in a savepoint of its own. */
 DURE_CHECKED dure_err db_store_begin(db_store *store);
+/* One that writes nothing; it begins while another program holds the lock for writing. */
+DURE_CHECKED dure_err db_store_begin_reading(db_store *store);
 /* Fails: STORAGE: nothing of the transaction is promised; it was rolled back where that was
  * possible. */
 DURE_CHECKED dure_err db_store_commit(db_store *store);

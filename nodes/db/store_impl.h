@@ -12,6 +12,7 @@
 /* X(name, SQL) */
 #define STORE_STATEMENT_LIST(X)                                                                    \
     X(BEGIN, "BEGIN IMMEDIATE")                                                                    \
+    X(BEGIN_READING, "BEGIN DEFERRED")                                                             \
     X(COMMIT, "COMMIT")                                                                            \
     X(ROLLBACK, "ROLLBACK")                                                                        \
     X(SAVEPOINT, "SAVEPOINT op")                                                                   \

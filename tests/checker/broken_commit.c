@@ -11,6 +11,8 @@
 /* NOLINTBEGIN(bugprone-reserved-identifier): the linker's names */
 dure_err __real_db_store_begin(db_store *store);
 dure_err __wrap_db_store_begin(db_store *store);
+dure_err __real_db_store_begin_reading(db_store *store);
+dure_err __wrap_db_store_begin_reading(db_store *store);
 dure_err __real_db_store_commit(db_store *store);
 dure_err __wrap_db_store_commit(db_store *store);
 /* NOLINTEND(bugprone-reserved-identifier) */
@@ -18,6 +20,11 @@ dure_err __wrap_db_store_commit(db_store *store);
 dure_err __wrap_db_store_begin(db_store *store)
 {
     return db_store_is_in_transaction(store) ? DURE_OK : __real_db_store_begin(store);
+}
+
+dure_err __wrap_db_store_begin_reading(db_store *store)
+{
+    return db_store_is_in_transaction(store) ? DURE_OK : __real_db_store_begin_reading(store);
 }
 
 dure_err __wrap_db_store_commit(db_store *store)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * A db node with a file, started again with other settings, in a simulated world: what the file
- * keeps of leases and of the keys of gifts from before.
+ * keeps of leases and of the keys of gifts from before; and another program at the same file.
  */
 #include <sqlite3.h>
 #include <stdio.h>
@@ -297,6 +297,50 @@ static void keys_are_kept_for_ever_unless_it_is_said(void)
     DURE_CHECK_OK(dure_file_remove_folder(w.folder));
 }
 
+static void on_inventory(void *ctx, const dure_outcome *outcome, const db_inventory_result *result)
+{
+    (void)result;
+    hear(ctx, outcome);
+}
+
+/* Somebody's shell holds the lock for writing: who only reads is served, also beside a gift. */
+static void reading_goes_on_while_another_program_writes(void)
+{
+    db_world w;
+    heard given = {0};
+    heard seen = {0};
+    sqlite3 *other = NULL;
+    const dure_target db = dure_to_node("db-1");
+    const db_inventory_params ask = {.player = dure_str_of("ada")};
+    const db_give_params gift = {.from = dure_str_of("ada"),
+                                 .to = dure_str_of("bob"),
+                                 .item = dure_str_of("gold"),
+                                 .count = 1};
+    world_open(&w);
+    world_start(&w, SHORT_LEASE, 0);
+    login(&w, "ada", &seen);
+    login(&w, "bob", &seen);
+    DURE_REQUIRE(sqlite3_open(w.path, &other) == SQLITE_OK);
+    DURE_REQUIRE(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK);
+    memset(&seen, 0, sizeof seen);
+    DURE_REQUIRE_OK(db_call_inventory(w.game, &db, &ask, NULL, on_inventory, &seen, NULL));
+    dure_sim_run_for(w.world, 100);
+    DURE_CHECK_EQ(seen.count, 1);
+    DURE_CHECK_OK(seen.status);
+    memset(&seen, 0, sizeof seen);
+    DURE_REQUIRE_OK(db_call_give(w.game, &db, &gift, NULL, on_give, &given, NULL));
+    DURE_REQUIRE_OK(db_call_inventory(w.game, &db, &ask, NULL, on_inventory, &seen, NULL));
+    dure_sim_run_for(w.world, 100);
+    DURE_CHECK_EQ(given.count, 1);
+    DURE_CHECK_ERR(given.status, DURE_ERR_STORAGE);
+    DURE_CHECK_OK(seen.status);
+    (void)sqlite3_close(other);
+    DURE_CHECK_OK(give(&w, "", &given));
+    world_stop(&w);
+    DURE_CHECK_OK(dure_file_remove_folder(w.folder));
+}
+
 DURE_SUITE(nodes_keys, DURE_TEST(a_shorter_lease_waits_for_the_longest_of_before),
            DURE_TEST(old_keys_are_deleted_in_the_background),
-           DURE_TEST(keys_are_kept_for_ever_unless_it_is_said));
+           DURE_TEST(keys_are_kept_for_ever_unless_it_is_said),
+           DURE_TEST(reading_goes_on_while_another_program_writes));
