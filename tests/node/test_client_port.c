@@ -416,6 +416,27 @@ static void barriers_are_met_one_after_the_other(void)
     sim_node_close(&sim);
 }
 
+/* A notification is never answered, so nothing that is sent says that it is over. */
+static void a_barrier_without_an_answer_lets_go_too(void)
+{
+    static const char packet[] = "\x93\x02\xa5"
+                                 "admit\x90\x94\x00\x07\xa6secret\x90";
+    sim_node sim;
+    sim_client client;
+    sim_node_open(&sim, NULL);
+    sim_client_open(&client, &sim);
+    sim_client_send(&client, packet, sizeof packet - 1);
+    sim_node_run(&sim, 100);
+    DURE_CHECK_EQ(client.received.len, 0);
+    DURE_REQUIRE(sim.role->admitting != NULL);
+    greeter_admit(sim.role, true);
+    sim_node_run(&sim, 100);
+    DURE_CHECK(sim_client_saw(&client, "\x94\x01\x07\xc0\xa9"
+                                       "forty-two"));
+    sim_client_close(&client);
+    sim_node_close(&sim);
+}
+
 static void who_goes_behind_a_barrier_is_gone_when_it_is_met(void)
 {
     sim_node sim;
@@ -483,6 +504,7 @@ DURE_SUITE(node_client_port, DURE_TEST(a_client_is_answered),
            DURE_TEST(a_request_without_an_answer_meets_its_deadline),
            DURE_TEST(calls_behind_a_barrier_meet_what_it_leaves),
            DURE_TEST(barriers_are_met_one_after_the_other),
+           DURE_TEST(a_barrier_without_an_answer_lets_go_too),
            DURE_TEST(who_goes_behind_a_barrier_is_gone_when_it_is_met),
            DURE_TEST(many_requests_at_once_are_all_answered),
            DURE_TEST(a_stale_client_is_an_error_and_no_more));
