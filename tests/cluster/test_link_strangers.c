@@ -166,8 +166,32 @@ static void who_goes_gives_its_place_back(void)
     crowd_fini(&c);
 }
 
+/* One that was refused and does not go has its place for as long as its end takes. */
+static void who_was_refused_holds_a_place_until_it_is_gone(void)
+{
+    static const uint8_t garbage[] = "GET / HTTP/1.1\r\n\r\n";
+    crowd c;
+    crowd_init(&c, NULL, few_places);
+    for (size_t i = 0; i < 4; i++) {
+        raw_peer *raw = &c.raws[c.count++];
+        raw->say = garbage;
+        raw->say_len = sizeof garbage - 1;
+        raw->is_deaf = true; /* it does not hear that this is the end */
+        raw_start(raw, &c.cluster);
+        test_run(&c.cluster, 20);
+        DURE_CHECK(raw->heard > 0);
+    }
+    DURE_CHECK_EQ(test_counters_of(c.db).links_refused, 4);
+    DURE_CHECK_EQ(test_counters_of(c.db).links_shed, 0);
+    come(&c, 3, false);
+    DURE_CHECK_EQ(test_counters_of(c.db).links_shed, 3);
+    DURE_CHECK_EQ(test_counters_of(c.db).links_refused, 4); /* each is one refusal and no more */
+    crowd_fini(&c);
+}
+
 DURE_SUITE(cluster_link_strangers, DURE_TEST(a_full_port_closes_who_has_been_connected_longest),
            DURE_TEST(who_is_linked_gives_way_to_nobody),
            DURE_TEST(who_said_hello_gives_way_only_to_who_did_too),
            DURE_TEST(an_address_that_is_not_exempt_has_half_of_the_places),
-           DURE_TEST(who_goes_gives_its_place_back));
+           DURE_TEST(who_goes_gives_its_place_back),
+           DURE_TEST(who_was_refused_holds_a_place_until_it_is_gone));
