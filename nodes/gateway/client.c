@@ -16,18 +16,12 @@ void gateway_clients_init(gateway_clients *clients, dure_log *log)
 
 void gateway_clients_fini(gateway_clients *clients)
 {
-    gateway_client *client;
-    gateway_client *next;
-    gateway_conn *conn;
-    gateway_conn *next_conn;
-    HASH_ITER(hh, clients->by_id, client, next)
-    {
-        gateway_client_fail_waiting(client, DURE_ERR_CANCELLED, "the gateway has ended");
-        gateway_client_remove(clients, client);
+    while (clients->by_id != NULL) {
+        gateway_client_fail_waiting(clients->by_id, DURE_ERR_CANCELLED, "the gateway has ended");
+        gateway_client_remove(clients, clients->by_id);
     }
-    HASH_ITER(hh, clients->conns, conn, next_conn)
-    {
-        gateway_conn_remove(clients, conn);
+    while (clients->conns != NULL) {
+        gateway_conn_remove(clients, clients->conns);
     }
 }
 

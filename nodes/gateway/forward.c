@@ -162,7 +162,7 @@ static void forward_known(gateway *g, gateway_client *client, dure_request *requ
     call->gateway = g;
     call->method = method;
     call->params = params;
-    if (!is_of_player(call)) {
+    if (client == NULL || !is_of_player(call)) {
         forward_to_role(g, client, call);
     } else if (gateway_client_is_busy(client) || client->waiting_count > 0) {
         gateway_client_wait(client, call);

@@ -8,7 +8,7 @@
 #include "role_cluster.h"
 #include "wire/cursor.h"
 
-#define CLIENT_MESSAGE_BYTES (1024u * 1024u)
+#define CLIENT_MESSAGE_BYTES ((size_t)1024 * 1024)
 #define CLIENT_CONNECT_MS    2000u
 
 static void text_copy(char *out, size_t size, dure_str text)
@@ -182,21 +182,21 @@ void role_client_abort(role_client *client)
 
 /* ---- calls ---- */
 
-static void pack_params(dure_packer *packer, const char *letters, va_list args)
+static void pack_params(dure_packer *packer, const char *letters, va_list *args)
 {
     dure_packer_array(packer, (uint32_t)strlen(letters));
     for (; *letters != '\0'; letters++) {
         if (*letters == 's') {
-            dure_packer_cstr(packer, va_arg(args, const char *));
+            dure_packer_cstr(packer, va_arg(*args, const char *));
         } else {
             DURE_REQUIRE(*letters == 'u');
-            dure_packer_u64(packer, va_arg(args, uint64_t));
+            dure_packer_u64(packer, va_arg(*args, uint64_t));
         }
     }
 }
 
 static uint32_t client_ask(role_client *client, const char *method, const char *letters,
-                           va_list args)
+                           va_list *args)
 {
     dure_buf params;
     dure_buf message;
@@ -222,7 +222,7 @@ uint32_t role_client_ask(role_client *client, const char *method, const char *le
 {
     va_list args;
     va_start(args, letters);
-    uint32_t id = client_ask(client, method, letters, args);
+    uint32_t id = client_ask(client, method, letters, &args);
     va_end(args);
     return id;
 }
@@ -253,7 +253,7 @@ dure_err role_client_call(role_client *client, const char *method, const char *l
 {
     va_list args;
     va_start(args, letters);
-    uint32_t id = client_ask(client, method, letters, args);
+    uint32_t id = client_ask(client, method, letters, &args);
     va_end(args);
     return client_await(client, id);
 }

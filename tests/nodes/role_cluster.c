@@ -9,7 +9,7 @@
 #include "nodes/gateway/role.h"
 #include "support/cut_link.h"
 
-#define ROLE_LOG_BYTES (1024u * 1024u)
+#define ROLE_LOG_BYTES ((size_t)1024 * 1024)
 
 /* ---- making one ---- */
 

@@ -41,7 +41,7 @@ static uint32_t below(walk *w, uint32_t count)
 static void walk_check(const walk *w, bool is_right, const char *what, int client)
 {
     if (!is_right) {
-        printf("\n    seed %llu: client %d: %s ", (unsigned long long)w->seed, client, what);
+        printf("\n    seed %" PRIu64 ": client %d: %s ", w->seed, client, what);
     }
     DURE_CHECK(is_right);
 }
@@ -229,7 +229,7 @@ static void nobody_is_lost_and_nobody_is_twice(void)
     const uint64_t count = number_from("DURE_WALK_COUNT", WALK_COUNT);
     for (uint64_t i = 0; i < count; i++) {
         if (i % WALK_TOLD == 0) {
-            printf("\n    seeds from %llu", (unsigned long long)(first + i));
+            printf("\n    seeds from %" PRIu64, first + i);
             (void)fflush(stdout);
         }
         walk_seed(&w, first + i);
