@@ -25,6 +25,9 @@ static const char help[] =
     "\n"
     "  --raw         bare bytes instead of calls, for echo-server\n"
     "\n"
+    "It never logs in, and a gateway closes who has not after client_login_ms (30 s): start the\n"
+    "gateway with --set client_login_ms=0 for more than that.\n"
+    "\n"
     "DURE_BACKEND chooses the back end: auto, epoll or uring.\n"
     "Exit code: 0 good, 1 something was lost or failed, 2 usage.\n";
 
