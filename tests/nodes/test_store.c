@@ -241,7 +241,7 @@ static void only_the_owner_of_this_epoch_writes(void)
     DURE_CHECK_STR(owner.node, "");
     DURE_CHECK_ERR(save(&f, 2, epoch + 1, false), DURE_ERR_FENCED);
     give_case gift = {.gift = {dure_str_of("ada"), dure_str_of("bob"), dure_str_of("gold"), 1,
-                               dure_str_of(""), 0, epoch + 1}};
+                               dure_str_of(""), 0, epoch + 1, 0}};
     DURE_CHECK_ERR(in_transaction(&f, do_give, &gift), DURE_ERR_FENCED);
     gift.gift.epoch = epoch + 2;
     DURE_CHECK_OK(in_transaction(&f, do_give, &gift));
