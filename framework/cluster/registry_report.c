@@ -5,7 +5,6 @@
 #include "cluster/registry_report.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -100,21 +99,28 @@ void dure_registry_report_add_value(dure_registry_report *report, const dure_reg
     }
 }
 
-/* Those without a line stand last. */
-static int diagnostic_compare(const void *a, const void *b)
+/* Whether a stands behind b; those without a line stand last. */
+static bool is_behind(const dure_registry_diagnostic *a, const dure_registry_diagnostic *b)
 {
-    const dure_registry_diagnostic *x = a;
-    const dure_registry_diagnostic *y = b;
-    if ((x->line == 0) != (y->line == 0)) {
-        return x->line == 0 ? 1 : -1;
+    if ((a->line == 0) != (b->line == 0)) {
+        return a->line == 0;
     }
-    if (x->line != y->line) {
-        return x->line < y->line ? -1 : 1;
+    return a->line != b->line ? a->line > b->line : a->column > b->column;
+}
+
+/* By insertion: of one place the order of the reports stays, as it does not with every qsort, and
+ * there are few. */
+static void report_sort(dure_registry_report *report)
+{
+    DURE_ASSERT(report->diagnostic_count <= DURE_REGISTRY_DIAGNOSTICS_MAX);
+    for (size_t i = 1; i < report->diagnostic_count; i++) {
+        const dure_registry_diagnostic row = report->diagnostics[i];
+        size_t at = i;
+        for (; at > 0 && is_behind(&report->diagnostics[at - 1], &row); at--) {
+            report->diagnostics[at] = report->diagnostics[at - 1];
+        }
+        report->diagnostics[at] = row;
     }
-    if (x->column != y->column) {
-        return x->column < y->column ? -1 : 1;
-    }
-    return 0;
 }
 
 dure_err dure_registry_report_end(dure_registry_report *report)
@@ -122,10 +128,7 @@ dure_err dure_registry_report_end(dure_registry_report *report)
     if (report->_failure != DURE_OK) {
         return report->_failure;
     }
-    if (report->diagnostic_count > 1) {
-        qsort(report->diagnostics, report->diagnostic_count, sizeof *report->diagnostics,
-              diagnostic_compare);
-    }
+    report_sort(report);
     return DURE_OK;
 }
 

@@ -492,8 +492,8 @@ static void golden_side(hello_side *side, const char *id, const char *peer, uint
                                    .node = dure_registry_find_node(side->registry, id),
                                    .incarnation = incarnation,
                                    .schema_hash = 0xfeedfacecafebeefu,
-                                   .protocol_min = 1,
-                                   .protocol_max = 1};
+                                   .protocol_min = DURE_PROTOCOL_MIN,
+                                   .protocol_max = DURE_PROTOCOL_MAX};
     side->self.secret_count = dure_registry_secrets(side->registry, side->self.secrets);
     dure_buf_init(&side->out, 65536);
     dure_hello_init(&side->hello, &side->self,
@@ -513,7 +513,7 @@ static void the_golden_handshake_is_ours(void)
     carry(&pair.acceptor, &pair.dialler);
     check_is_golden(&pair.dialler.out, "proof");
     carry(&pair.dialler, &pair.acceptor);
-    check_is_golden(&pair.acceptor.out, "welcome");
+    check_is_golden(&pair.acceptor.out, "welcome of protocol 2");
     carry(&pair.acceptor, &pair.dialler);
     DURE_CHECK_EQ(pair.dialler.hello.state, DURE_HELLO_DONE);
     pair_fini(&pair);
