@@ -193,11 +193,12 @@ static void node_read_memory_limit(dure_node *node)
 {
     static const char setting[] = "memory_limit_mib";
     node_memory_limit *limit = &node->memory_limit;
-    if (node->settings->memory_limit_mib == 0) {
-        node_resources_memory_limit("", limit);
-    } else {
+    *limit = (node_memory_limit){0};
+    if (node->settings->memory_limit_mib != 0) {
         limit->bytes = (uint64_t)node->settings->memory_limit_mib << 20;
         memcpy(limit->source, setting, sizeof setting);
+    } else if (!node->config.no_admin) {
+        node_resources_memory_limit("", limit); /* a simulated world knows nothing of ours */
     }
     if (limit->bytes == 0) {
         memcpy(limit->source, "none", sizeof "none");
@@ -208,8 +209,8 @@ static void node_read_memory_limit(dure_node *node)
 static void node_look_at_limit(dure_node *node, uint64_t now_ms)
 {
     uint64_t before = node->memory_limit.bytes;
-    if (now_ms < node->next_limit_look_ms || node->config.no_admin) {
-        return; /* one in a simulated world reads nothing of this one while it runs */
+    if (now_ms < node->next_limit_look_ms) {
+        return;
     }
     node->next_limit_look_ms = now_ms + NODE_MEMORY_LIMIT_MS;
     node_read_memory_limit(node);
