@@ -34,8 +34,8 @@ typedef struct dure_service_config {
     uint32_t close_ms;    /* a graceful end in all; then the session is cut */
     uint32_t connect_ms;  /* a connect in all, look-up and handshake of a filter included */
     /* Queued bytes of which none has got on for so long (the system has taken none and the peer's
-     * has acknowledged none): cut as SLOW, an eighth of it later at most. 0: never. On Windows a
-     * send gets on in pieces of 64 KiB. */
+     * has acknowledged none): cut as SLOW, an eighth of it later at most. 0: never. Windows
+     * tells only when a piece of 64 KiB has left: who takes less than that in this time is cut. */
     uint32_t write_stall_ms;
     uint32_t keepalive_s;           /* TCP keepalive; 0: off */
     uint32_t user_timeout_ms;       /* TCP_USER_TIMEOUT; 0: the system's */

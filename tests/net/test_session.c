@@ -554,6 +554,13 @@ static void only_small_buffers_are_kept_for_others(void)
         DURE_CHECK_OK(dure_session_send(scene.server.session, data, sizeof data));
         NET_RUN_UNTIL(&scene.fixture, scene.server.recv_calls > calls);
         net_fixture_run_for(&scene.fixture, 100);
+        if (life % 2 == 0) { /* the buffer is empty when it goes, and as large as before */
+            scene.server.consumes_nothing = false;
+            scene.server.received_bytes = 0;
+            DURE_CHECK_OK(dure_session_send(scene.client.session, "x", 1));
+            NET_RUN_UNTIL(&scene.fixture, scene.server.received_bytes == sizeof data + 1);
+            scene.server.consumes_nothing = true;
+        }
         scene.client.connects_again = life < 8;
         dure_session_abort(scene.client.session, DURE_ERR_CLOSED);
         NET_RUN_UNTIL(&scene.fixture, scene.server.disconnected == life);
