@@ -118,7 +118,8 @@ dure_err_class dure_err_class_of(dure_err err);
 /*
  * The code that another process is told for one: itself below 100 and from 1000 on. What stays
  * inside a process is told as UNAVAILABLE (a peer that is not there), OVERLOADED (a maximum, no
- * memory) or else INTERNAL. Thread: any.
+ * memory) or else INTERNAL.
+ * Thread: any.
  */
 uint32_t dure_err_code_on_wire(uint32_t code);
 

@@ -106,15 +106,14 @@ typedef enum dure_link_load {
  * the rest of it.
  * Fails: STATE (not up), OVERLOADED, NO_MEMORY; nothing was queued. An answer that is lost for
  *        another cause than OVERLOADED, and a verdict, end the link with it, later: without them
- * the peer would be told at our end that the call had not begun.
+ *        the peer would be told at our end that the call had not begun.
  */
 DURE_CHECKED dure_err dure_link_send(dure_link *link, dure_slice frame, dure_link_load load,
                                      uint64_t *out_end);
 
 /*
  * Whether something new may be begun for the peer. False once small frames past the high mark, or
- * frames of any size past the end of the queue, wait for it; on_room says when half of that is
- * gone.
+ * frames of any size past the end of the queue, wait for it; on_room says when half has left.
  */
 bool dure_link_has_room(dure_link *link);
 

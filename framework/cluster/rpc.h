@@ -46,8 +46,10 @@ typedef struct dure_method {
 /*
  * A request lives until it is answered. A handler answers before it returns, or calls
  * dure_request_hold and answers later from any callback. One that returns without either is
- * answered INTERNAL (and asserts in debug builds). Params are lent for as long as the request
- * lives. A notify has no answer: replies to it do nothing.
+ * answered INTERNAL (and asserts in debug builds). An answer for which the link has no room left is
+ * told to its caller as OUTCOME_UNKNOWN; while much waits for a peer its new requests are not
+ * begun. Params are lent for as long as the request lives. A notify has no answer: replies to it do
+ * nothing.
  */
 void dure_request_hold(dure_request *request);
 
@@ -231,7 +233,10 @@ static inline dure_call_options dure_call_options_for(const dure_call_options *o
 dure_request_key dure_rpc_new_key(dure_rpc *rpc);
 
 /*
- * Asks. body is one MessagePack object (len 0: nil).
+ * Asks. body is one MessagePack object (len 0: nil). Calls of one subject (not 0) to one node are
+ * begun there in the order in which they were made, whatever their sizes, unless one is made again;
+ * calls without a subject, and of different ones, have no order.
+ *
  * Borrows: target, options (NULL: defaults), body, for the call.
  * Fails:   INVALID (also a body that is not one object within the limits of docs/wire.md),
  *          TOO_LARGE, NO_MEMORY, OVERLOADED (2^20 calls are outstanding), STATE (after close).
@@ -262,7 +267,9 @@ void dure_rpc_call_drop(dure_rpc *rpc);
 void dure_rpc_cancel(dure_rpc *rpc, dure_call_id call);
 
 /*
- * A message without an answer, to one node or to all of a role; at most once.
+ * A message without an answer, to one node or to all of a role; at most once. Those from one node
+ * to another arrive in the order in which they were sent, whatever their sizes.
+ *
  * Fails: NOT_UP, DOWN, NOT_CONFIGURED, OVERLOADED, NO_MEMORY: it did not leave (to ALL: to none).
  */
 DURE_CHECKED dure_err dure_rpc_notify(dure_rpc *rpc, const dure_target *target, uint32_t method,
