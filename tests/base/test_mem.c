@@ -32,6 +32,7 @@ static void nothing_is_still_something_to_free(void)
 static void a_product_that_overflows_is_refused(void)
 {
     DURE_CHECK(dure_mem_alloc_array(SIZE_MAX / 2, 3) == NULL);
+    DURE_CHECK(dure_mem_alloc_array(SIZE_MAX / 2 + 2, 2) == NULL); /* two bytes, were it to wrap */
 }
 
 static void realloc_keeps_the_bytes(void)
