@@ -14,6 +14,8 @@ static void silence_is_asked_about_and_then_the_end(void)
     dure_heartbeat_init(&heartbeat, 2000, 8000, 1000);
     DURE_CHECK_EQ(dure_heartbeat_check(&heartbeat, 3000, 1000, &next_ms), DURE_HEARTBEAT_PING);
     DURE_CHECK_EQ(next_ms, 2000);
+    DURE_CHECK_EQ(dure_heartbeat_check(&heartbeat, 3500, 1000, &next_ms), DURE_HEARTBEAT_WAIT);
+    DURE_CHECK_EQ(next_ms, 1500);
     DURE_CHECK_EQ(dure_heartbeat_check(&heartbeat, 5000, 1000, &next_ms), DURE_HEARTBEAT_PING);
     DURE_CHECK_EQ(dure_heartbeat_check(&heartbeat, 7000, 1000, &next_ms), DURE_HEARTBEAT_PING);
     DURE_CHECK_EQ(next_ms, 2000);

@@ -52,6 +52,11 @@ static void a_new_life_says_nothing_for_the_one_before(void)
     DURE_CHECK(!db_lease_is_over(&leases, "game-1", 1, 6099));
     DURE_CHECK(db_lease_is_over(&leases, "game-1", 1, 6100));
     DURE_CHECK(!db_lease_is_over(&leases, "game-1", 2, 6599));
+    /* A life between that has let go does not shorten it. */
+    db_lease_end(&leases, "game-1", 2);
+    DURE_REQUIRE_OK(db_lease_grant(&leases, "game-1", 3, 5600));
+    DURE_CHECK(!db_lease_is_over(&leases, "game-1", 1, 6099));
+    DURE_CHECK(db_lease_is_over(&leases, "game-1", 1, 6100));
     db_leases_fini(&leases);
 }
 

@@ -198,6 +198,9 @@ static void promises_are_held_against_the_limit_of_the_whole_message(void)
     dure_check_init(&check, 4);
     DURE_CHECK_ERR(dure_check_feed(&check, (const uint8_t *)"\x91\x91\x91\xdc", 4, &consumed),
                    DURE_ERR_TOO_LARGE); /* the head itself has no room any more */
+    dure_check_init(&check, 3);
+    DURE_CHECK_ERR(dure_check_feed(&check, (const uint8_t *)"\x92\x01\xcc\xc8", 4, &consumed),
+                   DURE_ERR_TOO_LARGE); /* small objects that are there whole count as well */
 }
 
 static void objects_in_a_row_share_one_budget(void)

@@ -45,12 +45,28 @@ static void what_is_no_message_is_refused_with_its_reason(void)
     DURE_CHECK_ERR(read_bytes("\xdd\x1f\xff\xff\xff", 5, 65536), DURE_ERR_TOO_MANY_ELEMENTS);
     DURE_CHECK_ERR(read_bytes("\x93\xdb\xff\xff\xff\xff", 6, 65536), DURE_ERR_TOO_LARGE);
     DURE_CHECK_ERR(read_bytes("\x94\x00\xc1", 3, 65536), DURE_ERR_MALFORMED);
+    DURE_CHECK_ERR(read_bytes("\xdb", 1, 65536), DURE_ERR_PROTOCOL); /* not waited for */
     DURE_CHECK_ERR(read_bytes("GET / HTTP/1.1\r\n", 16, 65536), DURE_ERR_PROTOCOL);
     DURE_CHECK_ERR(read_bytes("\x94\x05\x01\xa1m\x90", 6, 65536), DURE_ERR_PROTOCOL);
     DURE_CHECK_ERR(read_bytes("\x94\x00\x01\xa1m\x80", 6, 65536), DURE_ERR_PROTOCOL);
     char deep[40];
     memset(deep, 0x91, sizeof deep);
     DURE_CHECK_ERR(read_bytes(deep, sizeof deep, 65536), DURE_ERR_TOO_DEEP);
+}
+
+static void a_message_that_does_not_fit_leaves_nothing_behind(void)
+{
+    static const uint8_t params[100] = {0xdc, 0x00, 0x61};
+    dure_buf buf;
+    dure_buf_init(&buf, 64);
+    DURE_REQUIRE_OK(dure_buf_append(&buf, "before", 6));
+    const dure_slice all = {params, sizeof params};
+    const dure_str method = dure_str_of("move");
+    DURE_CHECK_ERR(dure_mprpc_write_request(&buf, 7, method, all), DURE_ERR_FULL);
+    DURE_CHECK_ERR(dure_mprpc_write_notification(&buf, method, all), DURE_ERR_FULL);
+    DURE_CHECK_ERR(dure_mprpc_write_result(&buf, 7, all), DURE_ERR_FULL);
+    DURE_CHECK_BYTES(buf.data, buf.len, "before", 6);
+    dure_buf_fini(&buf);
 }
 
 /* The error of the response that raw becomes; its elements in *out_count. */
@@ -99,4 +115,5 @@ static void a_client_gets_errors_of_three_elements_and_codes_of_the_page(void)
 
 DURE_SUITE(wire_mprpc, DURE_TEST(a_request_read_byte_by_byte_comes_out_once),
            DURE_TEST(what_is_no_message_is_refused_with_its_reason),
+           DURE_TEST(a_message_that_does_not_fit_leaves_nothing_behind),
            DURE_TEST(a_client_gets_errors_of_three_elements_and_codes_of_the_page));

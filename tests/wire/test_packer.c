@@ -45,6 +45,32 @@ static void integers_take_their_shortest_form(void)
     dure_buf_fini(&buf);
 }
 
+static void containers_take_their_shortest_form(void)
+{
+    static const struct {
+        uint32_t count;
+        size_t bytes;
+    } rows[] = {{0, 1}, {15, 1}, {16, 3}, {65535, 3}, {65536, 5}};
+    dure_buf buf;
+    dure_buf_init(&buf, 64);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint32_t elements = 0;
+        uint32_t pairs = 0;
+        dure_buf_clear(&buf);
+        dure_packer packer = dure_packer_of(&buf);
+        dure_packer_array(&packer, rows[i].count);
+        dure_packer_map(&packer, rows[i].count);
+        DURE_CHECK_OK(packer.status);
+        DURE_CHECK_EQ(buf.len, 2 * rows[i].bytes);
+        dure_cursor cursor = dure_cursor_of(buf.data, buf.len);
+        DURE_CHECK_OK(dure_cursor_array(&cursor, &elements));
+        DURE_CHECK_OK(dure_cursor_map(&cursor, &pairs));
+        DURE_CHECK_EQ(elements, rows[i].count);
+        DURE_CHECK_EQ(pairs, rows[i].count);
+    }
+    dure_buf_fini(&buf);
+}
+
 static void numbers_that_are_whole_come_back_as_integers(void)
 {
     static const struct {
@@ -239,6 +265,7 @@ static void random_objects_agree_with_msgpack_c(void)
 }
 
 DURE_SUITE(wire_packer, DURE_TEST(integers_take_their_shortest_form),
+           DURE_TEST(containers_take_their_shortest_form),
            DURE_TEST(numbers_that_are_whole_come_back_as_integers),
            DURE_TEST(a_full_buffer_is_told_once_at_the_end),
            DURE_TEST(random_objects_agree_with_msgpack_c));
