@@ -3,6 +3,9 @@
  * The roles game and db in one simulated world, asked by a gateway that is the test: what an answer
  * of `enter` says is what db has; and what nobody waits for any more is not begun by db.
  */
+#include <sqlite3.h>
+
+#include "base/file.h"
 #include "base/mem.h"
 #include "db.schema.h"
 #include "game.schema.h"
@@ -66,13 +69,13 @@ static dure_iocp_core *core_in(sim_pair *sim)
     return core;
 }
 
-static void make_registry(sim_pair *sim)
+static void make_registry(sim_pair *sim, const char *folder)
 {
     static const char *const gateway_dials[] = {"game", NULL};
     static const char *const game_dials[] = {"db", NULL};
     static const char *const nobody[] = {NULL};
     dure_registry_builder *b = NULL;
-    DURE_REQUIRE_OK(dure_registry_builder_create("test", "unused", &b));
+    DURE_REQUIRE_OK(dure_registry_builder_create("test", folder, &b));
     DURE_REQUIRE_OK(dure_registry_builder_role(b, "gateway", "g", gateway_dials));
     DURE_REQUIRE_OK(dure_registry_builder_role(b, "game", "g", game_dials));
     DURE_REQUIRE_OK(dure_registry_builder_role(b, "db", "g", nobody));
@@ -82,29 +85,31 @@ static void make_registry(sim_pair *sim)
     DURE_REQUIRE_OK(dure_registry_builder_finish(b, &sim->registry));
 }
 
-static void start_node(sim_pair *sim, int at, const char *id, const dure_role *role)
+static void start_node(sim_pair *sim, int at, const char *id, const dure_role *role,
+                       bool has_folder)
 {
     sim->cores[at] = core_in(sim);
     const dure_node_config config = {.registry = sim->registry,
                                      .node_id = id,
                                      .role = role,
                                      .core = sim->cores[at],
-                                     .no_admin = true,
+                                     .no_admin = !has_folder,
                                      .on_ended = on_ended,
                                      .ctx = sim};
     DURE_REQUIRE_OK(dure_node_create(&config, &sim->nodes[at]));
     DURE_REQUIRE_OK(dure_node_start(sim->nodes[at]));
 }
 
-static void sim_open(sim_pair *sim)
+/* folder: where db keeps its file; NULL: it has none. */
+static void sim_open_in(sim_pair *sim, const char *folder)
 {
     dure_sim_config world;
     memset(sim, 0, sizeof *sim);
     dure_sim_config_init(&world);
     DURE_REQUIRE_OK(dure_sim_world_create(&world, &sim->world));
-    make_registry(sim);
-    start_node(sim, 1, "db-1", &dure_role_db);
-    start_node(sim, 0, "game-1", &dure_role_game);
+    make_registry(sim, folder != NULL ? folder : "unused");
+    start_node(sim, 1, "db-1", &dure_role_db, folder != NULL);
+    start_node(sim, 0, "game-1", &dure_role_game, false);
     sim->gateway.core = core_in(sim);
     const dure_rpc_config config = {.core = sim->gateway.core,
                                     .registry = sim->registry,
@@ -114,6 +119,11 @@ static void sim_open(sim_pair *sim)
     DURE_REQUIRE_OK(dure_rpc_create(&config, &sim->gateway.rpc));
     DURE_REQUIRE_OK(dure_rpc_start(sim->gateway.rpc));
     dure_sim_run_for(sim->world, 3000);
+}
+
+static void sim_open(sim_pair *sim)
+{
+    sim_open_in(sim, NULL);
 }
 
 static void sim_close(sim_pair *sim)
@@ -303,6 +313,71 @@ static void an_answer_has_as_many_names_as_were_asked_for(void)
     sim_close(&sim);
 }
 
-DURE_SUITE(nodes_enter, DURE_TEST(an_answer_has_as_many_names_as_were_asked_for),
+static void on_move(void *ctx, const dure_outcome *outcome, const game_move_result *result)
+{
+    heard *h = ctx;
+    (void)result;
+    h->count++;
+    h->status = outcome->status;
+}
+
+static void move_to(sim_pair *sim, uint64_t client, double x)
+{
+    heard h = {0};
+    const dure_target target = dure_to_node("game-1");
+    const game_move_params in = {.x = x};
+    const dure_call_options options = {.subject = client};
+    DURE_REQUIRE_OK(game_call_move(sim->gateway.rpc, &target, &in, &options, on_move, &h, NULL));
+    dure_sim_run_for(sim->world, 60);
+    DURE_CHECK_OK(h.status);
+}
+
+/* How many players stand at x, by the file. */
+static int count_at(const char *folder, int x)
+{
+    char path[300];
+    char sql[96];
+    sqlite3 *db = NULL;
+    sqlite3_stmt *statement = NULL;
+    (void)snprintf(path, sizeof path, "%s/db-1/dure.sqlite", folder);
+    (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM players WHERE x = %d", x);
+    DURE_REQUIRE(sqlite3_open(path, &db) == SQLITE_OK);
+    DURE_REQUIRE(sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK);
+    DURE_REQUIRE(sqlite3_step(statement) == SQLITE_ROW);
+    const int count = sqlite3_column_int(statement, 0);
+    (void)sqlite3_finalize(statement);
+    (void)sqlite3_close(db);
+    return count;
+}
+
+/* save_ms is 500. The first to move is not saved later because others go on moving. */
+static void places_are_saved_soon_and_not_before(void)
+{
+    sim_pair sim;
+    heard enter;
+    char folder[256];
+    DURE_REQUIRE_OK(dure_file_make_temp_folder("dure-enter-", folder, sizeof folder));
+    sim_open_in(&sim, folder);
+    for (uint64_t client = 1; client <= 3; client++) {
+        enter_as(&sim, client, 0, &enter);
+    }
+    for (uint64_t client = 1; client <= 3; client++) {
+        move_to(&sim, client, 7);
+    }
+    DURE_CHECK_EQ(count_at(folder, 7), 0);
+    move_to(&sim, 1, 8);
+    dure_sim_run_for(sim.world, 700);
+    DURE_CHECK_EQ(count_at(folder, 7), 2);
+    DURE_CHECK_EQ(count_at(folder, 8), 1);
+    /* Once more, after it was saved. */
+    move_to(&sim, 1, 9);
+    dure_sim_run_for(sim.world, 700);
+    DURE_CHECK_EQ(count_at(folder, 9), 1);
+    sim_close(&sim);
+    DURE_CHECK_OK(dure_file_remove_folder(folder));
+}
+
+DURE_SUITE(nodes_enter, DURE_TEST(places_are_saved_soon_and_not_before),
+           DURE_TEST(an_answer_has_as_many_names_as_were_asked_for),
            DURE_TEST(an_enter_that_db_has_done_is_not_refused),
            DURE_TEST(an_enter_whose_link_to_db_breaks_is_told_as_it_is));
