@@ -148,6 +148,28 @@ static void the_user_confirms_and_holds_off(void)
     net_fixture_close(&fixture);
 }
 
+typedef struct test_caller {
+    dure_iocp_object object;
+    dure_iocp_event post;
+    dure_session *session;
+} test_caller;
+
+static void caller_dispatch(dure_iocp_object *object, dure_iocp_event *event)
+{
+    dure_session *session = DURE_CONTAINER_OF(object, test_caller, object)->session;
+    (void)event;
+    dure_client_service_hold_off(session, 20000);
+    DURE_CHECK_OK(dure_session_connect(session));
+    dure_session_abort(session, DURE_ERR_CANCELLED);
+}
+
+static void caller_keep(dure_iocp_object *object)
+{
+    (void)object;
+}
+
+static const dure_iocp_object_ops caller_ops = {caller_dispatch, caller_keep};
+
 /* Dialled by the user and given up in one round, while the timer of the redial that this took back
  * has not come back: the pause that follows is the one that was asked for. */
 static void a_life_of_one_round_keeps_its_pause(void)
@@ -159,14 +181,14 @@ static void a_life_of_one_round_keeps_its_pause(void)
     client_config(&client, "localhost", 9);
     client.redial = true;
     client.backoff.jitter_percent = 0;
-    make_client(&fixture, &side, &client, 1000);
+    make_client(&fixture, &side, &client, 0); /* nothing else of a life is pending then */
     DURE_REQUIRE_OK(dure_service_start(side.service));
     NET_RUN_UNTIL(&fixture, side.connect_failed == 1);
     net_fixture_run_for(&fixture, 100); /* of 250 */
-    dure_session *session = dure_client_service_session(side.service, 0);
-    dure_client_service_hold_off(session, 20000);
-    DURE_CHECK_OK(dure_session_connect(session));
-    dure_session_abort(session, DURE_ERR_CANCELLED);
+    test_caller caller = {.session = dure_client_service_session(side.service, 0)};
+    dure_iocp_object_init(&caller.object, fixture.core, &caller_ops);
+    dure_iocp_event_init(&caller.post, &caller.object, DURE_IOCP_POST);
+    dure_iocp_post(fixture.core, &caller.post);
     NET_RUN_UNTIL(&fixture, side.connect_failed == 2);
     DURE_CHECK_ERR(side.cause, DURE_ERR_CANCELLED);
     net_fixture_run_for(&fixture, 19900);
