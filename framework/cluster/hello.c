@@ -24,7 +24,7 @@
 /* A mac as the last object of a frame: bin 8 head and 32 bytes. */
 #define MAC_OBJECT_BYTES (2 + DURE_HELLO_MAC_BYTES)
 
-#define TRANSCRIPT_MAX (3 * DURE_WIRE_LINK_STRANGER_MAX)
+#define TRANSCRIPT_MAX ((size_t)3 * DURE_WIRE_LINK_STRANGER_MAX)
 
 /* Who somebody says it is. */
 typedef struct identity {
