@@ -12,6 +12,7 @@ void gateway_clients_init(gateway_clients *clients, dure_log *log)
 {
     *clients = (gateway_clients){.log = log};
     dure_list_init(&clients->unbound);
+    dure_list_init(&clients->waiting);
 }
 
 void gateway_clients_fini(gateway_clients *clients)
@@ -72,6 +73,7 @@ gateway_client *gateway_client_add(gateway_clients *clients, uint64_t id, gatewa
     client->state = GATEWAY_CLIENT_LOGGING_IN;
     gateway_name_copy(client->player, player);
     dure_list_init(&client->waiting);
+    dure_list_init(&client->in_waiting);
     dure_list_init(&client->forwarded);
     dure_list_init(&client->in_dropped);
     dure_list_init(&client->in_unbound);
@@ -111,6 +113,7 @@ void gateway_client_remove(gateway_clients *clients, gateway_client *client)
 {
     DURE_ASSERT(client->waiting_count == 0);
     DURE_ASSERT(dure_list_is_empty(&client->in_dropped));
+    DURE_ASSERT(dure_list_is_empty(&client->in_waiting));
     gateway_client_set_state(clients, client, GATEWAY_CLIENT_ENDED, "end");
     HASH_DELETE(hh, clients->by_id, client);
     gateway_client_detach(client);
@@ -230,7 +233,7 @@ static gateway_call *call_in(dure_list *node)
 }
 
 /* Behind those that came before it: from the end, where it belongs but for one that waits again. */
-static void line_insert(gateway_client *client, gateway_call *call)
+static void line_insert(gateway_clients *clients, gateway_client *client, gateway_call *call)
 {
     dure_list *behind = client->waiting.prev;
     while (behind != &client->waiting && call_in(behind)->number > call->number) {
@@ -238,10 +241,12 @@ static void line_insert(gateway_client *client, gateway_call *call)
     }
     /* In front of what follows: a node is pushed to the back of a list whose head it is. */
     dure_list_push_back(behind->next, &call->in_client);
-    client->waiting_count++;
+    if (client->waiting_count++ == 0) {
+        dure_list_push_back(&clients->waiting, &client->in_waiting);
+    }
 }
 
-void gateway_client_wait(gateway_client *client, gateway_call *call)
+void gateway_client_wait(gateway_clients *clients, gateway_client *client, gateway_call *call)
 {
     if (client->waiting_count >= GATEWAY_WAITING_MAX) {
         dure_request_fail(call->request, DURE_ERR_OVERLOADED,
@@ -249,24 +254,58 @@ void gateway_client_wait(gateway_client *client, gateway_call *call)
         gateway_call_free(call);
         return;
     }
-    line_insert(client, call);
+    line_insert(clients, client, call);
 }
 
-void gateway_client_wait_again(gateway_client *client, gateway_call *call)
+void gateway_client_wait_again(gateway_clients *clients, gateway_client *client, gateway_call *call)
 {
     dure_list_remove(&call->in_client); /* of the forwarded */
-    line_insert(client, call);
+    line_insert(clients, client, call);
+}
+
+static void line_remove(gateway_client *client, gateway_call *call)
+{
+    DURE_ASSERT(client->waiting_count > 0);
+    dure_list_remove(&call->in_client);
+    if (--client->waiting_count == 0) {
+        dure_list_remove(&client->in_waiting);
+    }
 }
 
 static gateway_call *client_take_waiting(gateway_client *client)
 {
-    dure_list *node = dure_list_pop_front(&client->waiting);
-    if (node == NULL) {
+    if (dure_list_is_empty(&client->waiting)) {
         return NULL;
     }
-    DURE_ASSERT(client->waiting_count > 0);
-    client->waiting_count--;
-    return call_in(node);
+    gateway_call *call = call_in(client->waiting.next);
+    line_remove(client, call);
+    return call;
+}
+
+static void client_end_late(gateway_client *client, uint32_t left_ms)
+{
+    dure_list *next;
+    for (dure_list *node = client->waiting.next; node != &client->waiting; node = next) {
+        gateway_call *call = call_in(node);
+        next = node->next;
+        if (call->method == NULL || dure_request_is_cancelled(call->request) ||
+            dure_request_left_ms(call->request) > left_ms) {
+            continue;
+        }
+        line_remove(client, call);
+        dure_request_fail(call->request, DURE_ERR_UNAVAILABLE,
+                          "the game node of the player is not reachable");
+        gateway_call_free(call);
+    }
+}
+
+void gateway_clients_end_late(gateway_clients *clients, uint32_t left_ms)
+{
+    dure_list *next;
+    for (dure_list *node = clients->waiting.next; node != &clients->waiting; node = next) {
+        next = node->next;
+        client_end_late(DURE_CONTAINER_OF(node, gateway_client, in_waiting), left_ms);
+    }
 }
 
 void gateway_client_fail_waiting(gateway_client *client, dure_err err, const char *text)

@@ -64,6 +64,7 @@ struct gateway_client {
                                      * BINDING that it leads to */
     dure_list waiting;              /* gateway_call.in_client, by their numbers */
     uint32_t waiting_count;
+    dure_list in_waiting; /* of gateway_clients.waiting */
     dure_list forwarded;  /* gateway_call.in_client */
     uint64_t call_number; /* of the last call */
     gateway_missed missed;
@@ -104,7 +105,8 @@ typedef struct gateway_clients {
     gateway_conn *conns;
     dure_list unbound; /* gateway_client.in_unbound: those that the tick binds, in turn */
     uint32_t unbound_count;
-    dure_log *log; /* NULL: silent */
+    dure_list waiting; /* gateway_client.in_waiting: those with calls in line */
+    dure_log *log;     /* NULL: silent */
 } gateway_clients;
 
 /* Also before _fini. */
@@ -159,10 +161,16 @@ gateway_call *gateway_call_create(gateway_client *client, dure_request *request,
 void gateway_call_free(gateway_call *call);
 
 /* Takes a call that has come, into the line; answers OVERLOADED where the line is full. */
-void gateway_client_wait(gateway_client *client, gateway_call *call);
+void gateway_client_wait(gateway_clients *clients, gateway_client *client, gateway_call *call);
 /* Takes one that was on its way already, and that nobody has begun, to its place in the line. */
-void gateway_client_wait_again(gateway_client *client, gateway_call *call);
+void gateway_client_wait_again(gateway_clients *clients, gateway_client *client,
+                               gateway_call *call);
 
+/*
+ * Answers calls that wait to be passed on with UNAVAILABLE where they have no more than left_ms:
+ * soon they would end as DEADLINE, which leaves open whether they have run.
+ */
+void gateway_clients_end_late(gateway_clients *clients, uint32_t left_ms);
 /* Answers what waits. */
 void gateway_client_fail_waiting(gateway_client *client, dure_err err, const char *text);
 /* Runs what waits, in order, for as long as the client is not busy again. ctx goes to run. */

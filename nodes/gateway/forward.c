@@ -30,7 +30,7 @@ static void on_no_player(gateway *g, gateway_client *client, gateway_call *call,
         gateway_await(g, client, "its node has no such player");
     }
     call->id = 0;
-    gateway_client_wait_again(client, call);
+    gateway_client_wait_again(&g->clients, client, call);
     gateway_client_run_waiting(&g->clients, client, g);
 }
 
@@ -165,7 +165,7 @@ static void forward_known(gateway *g, gateway_client *client, dure_request *requ
     if (client == NULL || !is_of_player(call)) {
         forward_to_role(g, client, call);
     } else if (gateway_client_is_busy(client) || client->waiting_count > 0) {
-        gateway_client_wait(client, call);
+        gateway_client_wait(&g->clients, client, call);
     } else {
         forward_to_player(g, client, call);
     }

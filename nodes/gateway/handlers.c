@@ -16,6 +16,7 @@
 #include "nodes/gateway/session.h"
 
 #define GATEWAY_TICK_MS    100
+#define GATEWAY_LATE_MS    300 /* three ticks: one may be late */
 #define GATEWAY_RESUME_MS  30000
 #define GATEWAY_RESUME_MAX 10000
 
@@ -104,7 +105,7 @@ static void run_in_turn(gateway *g, dure_request *request, gateway_call_fn run,
     }
     call->join = join;
     if (gateway_client_is_busy(client) || client->waiting_count > 0) {
-        gateway_client_wait(client, call);
+        gateway_client_wait(&g->clients, client, call);
     } else {
         run(g, client, call);
     }
@@ -314,6 +315,7 @@ static void gateway_on_tick(dure_node *node, void *state)
     gateway_describe_tick(state);
     gateway_session_tick(state);
     gateway_bind_again(state);
+    gateway_clients_end_late(&((gateway *)state)->clients, GATEWAY_LATE_MS);
 }
 
 /* ---- clients ---- */

@@ -216,6 +216,22 @@ static void deadline_of_a_second(dure_registry_builder *builder)
     dure_registry_builder_settings(builder)->call_deadline_ms = 1000;
 }
 
+/* Its node lost the player under way and db, without which nobody comes in, is away: whoever waits
+ * for longer than its call has time is still told that nothing of it was begun. */
+static void a_call_that_nobody_began_is_not_left_open(void)
+{
+    role_cluster cluster;
+    role_client ada;
+    role_client bob;
+    open_pair(&cluster, &ada, &bob, deadline_of_a_second);
+    forget(node_of(&ada), "ada");
+    role_node_stop(role_cluster_node(&cluster, "db-1"));
+    const uint64_t began_ns = dure_sim_now_ns(cluster.world);
+    DURE_CHECK_ERR(role_client_call(&ada, "inventory", ""), DURE_ERR_UNAVAILABLE);
+    DURE_CHECK((dure_sim_now_ns(cluster.world) - began_ns) / 1000000u >= 600);
+    close_pair(&cluster, &ada, &bob);
+}
+
 static void what_waited_past_its_deadline_is_not_begun(void)
 {
     role_cluster cluster;
@@ -334,6 +350,7 @@ DURE_SUITE(nodes_binding, DURE_TEST(who_is_taken_over_hears_that_and_nothing_unt
            DURE_TEST(a_gift_of_who_is_fenced_is_given_when_the_player_is_in_again),
            DURE_TEST(an_error_of_a_role_is_no_news_of_the_player),
            DURE_TEST(calls_wait_so_long_for_a_node_that_drained),
+           DURE_TEST(a_call_that_nobody_began_is_not_left_open),
            DURE_TEST(what_waited_past_its_deadline_is_not_begun),
            DURE_TEST(a_login_that_was_not_answered_is_not_waited_for),
            DURE_TEST(a_node_that_answers_nobody_keeps_nobody_from_the_others),
