@@ -41,6 +41,7 @@ static const config_key cluster_keys[] = {
     {"drain_ms", CONFIG_INT, false, 0, 600000, "10000", NULL},
     {"log_level", CONFIG_CHOICE, false, 0, 0, "\"info\"", "|debug|info|warn|error|off|"},
     {"address_exempt", CONFIG_ARRAY, false, 0, 0, EXEMPT_DEFAULT, NULL},
+    {"connects_limit_loopback", CONFIG_BOOL, false, 0, 0, NULL, NULL},
 #define LIMIT_KEY(name, fallback, least, most)                                                     \
     {#name, CONFIG_INT, false, least, most, #fallback, NULL},
     DURE_REGISTRY_LIMIT_LIST(LIMIT_KEY)
@@ -412,12 +413,35 @@ static void read_secrets(reader *r)
 
 /* ---- the whole ---- */
 
+/* What 0.1 had in the place of address_exempt: files of then mean what they meant. */
+static bool is_loopback_limited(const reader *r, const cJSON *root, const cJSON *list)
+{
+    const cJSON *former = cJSON_GetObjectItemCaseSensitive(root, "connects_limit_loopback");
+    if (former == NULL || !cJSON_IsBool(former)) {
+        return false;
+    }
+    if (list != NULL) {
+        config_key_mistake(&r->tree, former, "connects_limit_loopback",
+                           "address_exempt says the same and is there too: leave this one out");
+        return false;
+    }
+    config_warning(&r->tree, former, "connects_limit_loopback", "address_exempt%s says this now",
+                   cJSON_IsTrue(former) ? " with an empty list" : ", left out,");
+    return cJSON_IsTrue(former);
+}
+
 /* Networks that limits by address do not count. */
 static void read_exempt(const reader *r, const cJSON *root, dure_net_networks *networks)
 {
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "address_exempt");
     const cJSON *item;
     size_t index = 0;
+    if (is_loopback_limited(r, root, list)) {
+        config_show_value(&r->tree, "address_exempt", "[]",
+                          (config_place){"connects_limit_loopback", 0, 0});
+        networks->count = 0;
+        return;
+    }
     if (!cJSON_IsArray(list)) {
         config_show_value(&r->tree, "address_exempt", EXEMPT_DEFAULT,
                           (config_place){"default", 0, 0});

@@ -163,6 +163,40 @@ static void a_setting_may_be_overridden_where_none_was(void)
     dure_registry_report_fini(&report);
 }
 
+static void check_former_exempt(const char *set, size_t count, const char *line)
+{
+    dure_registry_source source = source_of(GOOD);
+    lines all = {"", 0};
+    dure_registry *registry = NULL;
+    dure_registry_report report;
+    source.env_set = set;
+    dure_registry_report_init(&report);
+    DURE_REQUIRE_OK(dure_registry_load(&source, &registry, &report));
+    dure_registry_report_print(&report, add_line, &all);
+    DURE_CHECK_EQ(dure_registry_settings_of(registry)->address_exempt.count, count);
+    DURE_CHECK_STR(all.text, line);
+    dure_registry_destroy(registry);
+    dure_registry_report_fini(&report);
+}
+
+static void a_file_of_the_first_release_means_what_it_meant(void)
+{
+    check_former_exempt("connects_limit_loopback=true", 0,
+                        "DURE_SET: warning: connects_limit_loopback: address_exempt with an empty "
+                        "list says this now\n");
+    check_former_exempt("connects_limit_loopback=false", 2,
+                        "DURE_SET: warning: connects_limit_loopback: address_exempt, left out, "
+                        "says this now\n");
+    dure_registry_source source = source_of(GOOD);
+    source.env_set = "connects_limit_loopback=true;address_exempt=[]";
+    check_lines(&source, DURE_ERR_CONFIG,
+                "DURE_SET: connects_limit_loopback: address_exempt says the same and is there "
+                "too: leave this one out\n");
+    source.env_set = "connects_limit_loopback=3";
+    check_lines(&source, DURE_ERR_CONFIG,
+                "DURE_SET: connects_limit_loopback: expected true or false, got a number\n");
+}
+
 /* One setting of a file, read back as text and as an integer. */
 static void check_number(const char *number, const char *text, int64_t value)
 {
@@ -420,6 +454,7 @@ DURE_SUITE(cluster_registry_json, DURE_TEST(each_mistake_has_its_line),
            DURE_TEST(all_mistakes_are_told_in_one_run_by_place),
            DURE_TEST(who_cannot_be_reached_is_named), DURE_TEST(overrides_are_named_as_the_place),
            DURE_TEST(a_setting_may_be_overridden_where_none_was),
+           DURE_TEST(a_file_of_the_first_release_means_what_it_meant),
            DURE_TEST(a_number_keeps_its_digits), DURE_TEST(a_number_that_nothing_holds_is_refused),
            DURE_TEST(a_port_of_outgoing_connections_is_a_warning),
            DURE_TEST(a_link_off_the_loopback_needs_a_secret), DURE_TEST(a_secret_is_never_shown),
