@@ -12,7 +12,6 @@
 
 #define PORT_REQUESTS_MAX 1024u          /* of one connection, unanswered */
 #define PORT_CLOSE_MS     1000u          /* for a farewell to be read */
-#define PORT_ROOM         16u            /* connections that may end while newer ones are there */
 #define PORT_SCRATCH_KEPT (256u * 1024u) /* of the room that large messages were built in */
 #define PORT_METHOD_MAX   48u            /* bytes of a method's name that logs say */
 #define PORT_SAID_MS      10000u         /* between two lines of the log about the same */

@@ -241,7 +241,10 @@ static node_conn *port_surplus(const node_port *port, node_conn *newcomer)
     if (oldest != NULL && oldest != newcomer) {
         return oldest;
     }
-    return port->config.makes_room ? port_most_silent(port) : newcomer;
+    /* One that stays after all is a stranger still, and the first to go for the next one. */
+    return port->config.makes_room && (oldest == NULL || conn_count(newcomer, &none) == DURE_OK)
+               ? port_most_silent(port)
+               : newcomer;
 }
 
 /* False: it is closed. */

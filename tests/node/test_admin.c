@@ -297,6 +297,38 @@ static void silent_connections_do_not_hide_the_node(void)
     real_close(&real);
 }
 
+/* Where all have the token the one goes that was silent for longest. One of them, not one for each
+ * that comes: who has come in without it goes before all others. */
+static void strangers_push_out_one_of_those_who_have_the_token(void)
+{
+    enum { ADMINS = 64, STRANGERS = 5 }; /* admin_connections_max */
+    real_node real;
+    char token[65];
+    dure_rpc_client *admins[ADMINS];
+    dure_rpc_client *strangers[STRANGERS];
+    dure_rpc_answer answer;
+    unsigned left = 0;
+    real_open(&real);
+    for (size_t i = 0; i < ADMINS; i++) {
+        admins[i] = dial_with_token(&real);
+    }
+    for (size_t i = 0; i < STRANGERS; i++) {
+        strangers[i] = dial(&real, token);
+    }
+    DURE_CHECK(dure_rpc_client_wait(strangers[STRANGERS - 2], ANSWER_MS) != DURE_OK);
+    for (size_t i = 0; i < ADMINS; i++) {
+        left += ask(admins[i], "status", NULL, &answer) == DURE_OK ? 1 : 0;
+    }
+    DURE_CHECK_EQ(left, ADMINS - 1);
+    for (size_t i = 0; i < ADMINS; i++) {
+        dure_rpc_client_destroy(admins[i]);
+    }
+    for (size_t i = 0; i < STRANGERS; i++) {
+        dure_rpc_client_destroy(strangers[i]);
+    }
+    real_close(&real);
+}
+
 static void a_folder_in_use_is_refused(void)
 {
     real_node real;
@@ -319,4 +351,5 @@ DURE_SUITE(node_admin, DURE_TEST(only_the_owner_may_read_the_token),
            DURE_TEST(a_token_has_its_length), DURE_TEST(stop_ends_the_node),
            DURE_TEST(an_admin_answer_that_no_queue_holds_is_an_error),
            DURE_TEST(silent_connections_do_not_hide_the_node),
+           DURE_TEST(strangers_push_out_one_of_those_who_have_the_token),
            DURE_TEST(a_folder_in_use_is_refused));
