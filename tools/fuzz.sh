@@ -1,7 +1,8 @@
 #!/bin/bash
-# Builds the fuzz drivers with clang and runs each of them for a while over its kept corpus. What it
-# learns goes to build/fuzz/corpus, what it finds to build/fuzz/found; the tree stays as it is. The
-# last line on stdout is "N passed, N failed"; the exit status is 0 when nothing failed.
+# Installs what is missing, builds the fuzz drivers with clang, and runs each of them for a while over
+# its kept corpus. What it learns goes to build/fuzz/corpus, what it finds to build/fuzz/found; the
+# tree stays as it is. The last line on stdout is "N passed, N failed"; the exit status is 0 when
+# nothing failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -41,8 +42,7 @@ finish() {
     exit 0
 }
 
-if ! command -v clang >/dev/null; then
-    echo "The fuzz drivers need clang (Debian: apt-get install clang)." >&2
+if ! tools/install-packages.sh fuzz; then
     failed=${#nouns[@]}
     finish
 fi

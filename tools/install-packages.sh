@@ -5,11 +5,12 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: tools/install-packages.sh [--list] [run|test|windows]
+usage: tools/install-packages.sh [--list] [run|test|fuzz|windows]
 
   run       what building and running a cluster needs
   test      that, and what the tests need (the default)
-  windows   all that, and what building for Windows and testing under Wine needs
+  fuzz      that, and the compiler of the fuzz drivers
+  windows   what the tests need, and what building for Windows and testing under Wine needs
 
   --list    print the packages, the group of each and what it is for, and do nothing
 TEXT
@@ -38,6 +39,8 @@ libseccomp-dev              test     forbids io_uring to show the way back to ep
 sqlite3                     test     looks into the db node's file from outside
 graphviz                    test     draws what "dure graph" prints
 clang-format                test     the audit compares the layout
+clang                       fuzz     the compiler of the fuzz drivers
+libclang-rt-dev             fuzz     libFuzzer and the sanitizers of clang
 gcc-mingw-w64-x86-64-win32  windows  the compiler for Windows, with Windows' own threads
 wine64                      windows  runs Windows programs
 dpkg-dev                    windows  unpacks the source packages of the libraries
@@ -50,8 +53,9 @@ TEXT
 # Whether one who wants this group needs the packages of that one.
 has_group() {
     case "$1" in
-    windows) true ;;
-    test) [ "$2" != windows ] ;;
+    windows) [ "$2" != fuzz ] ;;
+    fuzz) [ "$2" != windows ] ;;
+    test) [ "$2" = run ] || [ "$2" = test ] ;;
     *) [ "$2" = run ] ;;
     esac
 }
@@ -59,7 +63,7 @@ has_group() {
 group=test
 for argument in "$@"; do
     case "$argument" in
-    run | test | windows) group=$argument ;;
+    run | test | fuzz | windows) group=$argument ;;
     --list) packages && exit 0 ;;
     -h | --help) usage && exit 0 ;;
     *) usage >&2 && exit 2 ;;
