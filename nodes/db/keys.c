@@ -41,7 +41,6 @@ static void keys_work(void *ctx)
 static void keys_done(dure_node *node, void *ctx)
 {
     db_keys *keys = ctx;
-    keys->is_working = false;
     if (keys->status == DURE_OK && keys->place.player[0] != '\0') {
         keys_after(keys, KEYS_BITE_MS);
         return;
@@ -67,9 +66,7 @@ static void keys_step(dure_node *node, void *ctx, dure_err status)
         return;
     }
     keys->before_ms = now_ms > kept_ms ? now_ms - kept_ms : 0;
-    keys->is_working = true;
     if (dure_node_job(node, keys_work, keys_done, keys) != DURE_OK) {
-        keys->is_working = false;
         keys_after(keys, KEYS_PASS_MS);
     }
 }

@@ -13,7 +13,6 @@ typedef struct db_keys {
     dure_node *node;
     db_store *store;
     uint32_t days; /* 0: kept for ever */
-    bool is_working;
     uint64_t before_ms;
     db_key_place place;
     uint64_t deleted; /* in this pass */

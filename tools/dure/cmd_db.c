@@ -211,7 +211,8 @@ static int db_check(const cluster_options *options, const dure_registry *registr
     }
     (void)printf("%s", options->as_json ? "]}\n" : "");
     if (count == 0) {
-        (void)fprintf(stderr, "dure db check: the file names no such node of " DB_PROGRAM "\n");
+        (void)fprintf(stderr, "dure db check: the file names no such node of " DB_PROGRAM
+                              " (--node names one of another program)\n");
         return DURE_EXIT_FAILED;
     }
     return is_good ? DURE_EXIT_OK : DURE_EXIT_FAILED;
