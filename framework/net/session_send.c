@@ -149,8 +149,12 @@ static uint32_t session_look_ms(const dure_session *session)
     return stall_ms / STALL_LOOKS + (stall_ms % STALL_LOOKS != 0);
 }
 
-static void session_watch_send(dure_session *session)
+void dure_session_watch_send(dure_session *session)
 {
+    if (!dure_iocp_event_is_active(&session->send_event)) {
+        dure_session_set_deadline(session, 0);
+        return;
+    }
     session->taken = dure_iocp_socket_taken(session->socket);
     session->progress_ns = dure_iocp_core_now_ns(session->object.core);
     dure_session_set_deadline(session, session_look_ms(session));
@@ -172,7 +176,7 @@ void dure_session_flush(dure_session *session)
     }
     session->handed_total = session->sent_total + slice.len;
     if (session->state == DURE_SESSION_CONNECTED) {
-        session_watch_send(session);
+        dure_session_watch_send(session);
     }
 }
 

@@ -234,8 +234,53 @@ static void what_it_refuses_ends_the_session(void)
     net_fixture_close(&fixture);
 }
 
+/* A handshake's last flight, larger than what a peer that reads nothing has room for. */
+static dure_err long_on_open(dure_filter *base, dure_buf *out_wire)
+{
+    static const uint8_t flight[65536];
+    (void)base;
+    return dure_buf_append(out_wire, flight, sizeof flight);
+}
+
+static dure_err long_create(void *ctx, int is_server, dure_filter **out_filter)
+{
+    const dure_err err = xor_create(ctx, is_server, out_filter);
+    if (err == DURE_OK) {
+        (*out_filter)->on_open = long_on_open;
+    }
+    return err;
+}
+
+/* The peer is connected by what it said, and takes nothing of what was sent while it was not. */
+static void a_write_that_began_in_the_handshake_stalls_like_any_other(void)
+{
+    net_fixture fixture;
+    net_side server = {.is_filtered = true};
+    net_side client = {.greeting = "B", .pauses_at_once = true};
+    unsigned alive = 0;
+    dure_filter_factory factory = {.create = long_create, .ctx = &alive};
+    dure_service_config config;
+    DURE_CHECK_EQ(client.greeting[0], GREETING);
+    DURE_REQUIRE(net_fixture_open_windowed(&fixture, 16384));
+    net_side_config(&fixture, &server, &config);
+    config.filter = &factory;
+    config.write_stall_ms = 2000;
+    dure_net_address address = net_side_serve(&fixture, &server, &config);
+    net_side_dial(&fixture, &client, NULL, &address, 1);
+    NET_RUN_UNTIL(&fixture, server.connected == 1);
+    net_fixture_run_for(&fixture, 1900);
+    DURE_CHECK_EQ(server.disconnected, 0);
+    net_fixture_run_for(&fixture, 700);
+    DURE_CHECK_EQ(server.disconnected, 1);
+    DURE_CHECK_ERR(server.cause, DURE_ERR_SLOW);
+    net_sides_end(&fixture, &client, &server);
+    DURE_CHECK_EQ(alive, 0);
+    net_fixture_close(&fixture);
+}
+
 DURE_SUITE(net_filter, DURE_TEST(both_ends_speak_through_it),
            DURE_TEST(what_a_filter_shrinks_has_left_all_the_same),
            DURE_TEST(a_plain_server_sees_what_is_on_the_wire),
            DURE_TEST(a_handshake_that_does_not_come_ends_a_servers_session_too),
-           DURE_TEST(what_it_refuses_ends_the_session));
+           DURE_TEST(what_it_refuses_ends_the_session),
+           DURE_TEST(a_write_that_began_in_the_handshake_stalls_like_any_other));
