@@ -117,8 +117,8 @@ static void stream_close(dure_link_parts *parts, stream *s)
     *parts->_total -= s->part.total;
 }
 
-/* Of more than a few that were dropped the oldest is forgotten: its sender has said nothing of it.
- */
+/* Of more than a few that were dropped the ones dropped first are forgotten: their senders have
+ * said nothing of them. */
 static void forget_dropped(dure_link_parts *parts)
 {
     dure_list *node = parts->_streams.next;
@@ -140,23 +140,20 @@ static void stream_drop(dure_link_parts *parts, stream *s)
     dure_buf_release(&s->body);
     s->is_dropped = true;
     parts->_dropped_count++;
-    dure_list_push_back(&parts->_streams, &s->node);
-    forget_dropped(parts);
+    dure_list_push_back(&parts->_streams, &s->node); /* behind those that were dropped before it */
 }
 
 void dure_link_parts_expire(dure_link_parts *parts, uint64_t now_ms)
 {
-    dure_list all; /* what is dropped goes behind the others */
-    dure_list_init(&all);
-    dure_list_move_all(&all, &parts->_streams);
-    dure_list *node;
-    while ((node = dure_list_pop_front(&all)) != NULL) {
+    dure_list *next = NULL;
+    for (dure_list *node = parts->_streams.next; node != &parts->_streams; node = next) {
         stream *s = DURE_CONTAINER_OF(node, stream, node);
-        dure_list_push_back(&parts->_streams, node);
+        next = node->next;
         if (!s->is_dropped && now_ms >= s->expires_ms) {
             stream_drop(parts, s);
         }
     }
+    forget_dropped(parts);
 }
 
 void dure_link_parts_release(dure_link_parts *parts)

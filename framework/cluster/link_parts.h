@@ -16,7 +16,7 @@
 
 #define DURE_PARTS_META_MAX    512u   /* bytes of a message's own meta map */
 #define DURE_PARTS_STREAMS_MAX 8u     /* bodies of a link that may be open at a time */
-#define DURE_PARTS_STALL_MS    30000u /* without a part: three times write_stall_ms */
+#define DURE_PARTS_STALL_MS    30000u /* without a part: write_stall_ms by default, thrice */
 
 typedef struct dure_part {
     uint32_t stream;

@@ -376,11 +376,11 @@ static void keys_of_later_versions_are_skipped_on_a_part_too(void)
     dure_buf_fini(&buf);
 }
 
-/* What add made of a part of this index, of a body of 100 bytes. */
-static dure_err add_part(dure_link_parts *parts, uint32_t index, size_t bytes, uint64_t now_ms,
-                         bool *out_is_whole)
+/* What add made of a part of this stream and index, of a body of 100 bytes, with left_ms. */
+static dure_err add_part_of(dure_link_parts *parts, uint32_t stream, uint32_t index, size_t bytes,
+                            uint32_t left_ms, uint64_t now_ms, bool *out_is_whole)
 {
-    const raw_part raw = REQUEST_PART(1, index, 100, bytes); /* with 1,000 ms */
+    const raw_part raw = REQUEST_PART(stream, index, 100, bytes);
     dure_frame frame;
     dure_frame whole;
     dure_buf buf;
@@ -389,9 +389,16 @@ static dure_err add_part(dure_link_parts *parts, uint32_t index, size_t bytes, u
     dure_buf_init(&buf, 4096);
     write_part(&buf, &raw);
     DURE_REQUIRE_OK(dure_frame_decode(buf.data, buf.len, 4096, &frame, &len));
+    frame.left_ms = left_ms;
     const dure_err err = dure_link_parts_add(parts, &frame, now_ms, &whole, out_is_whole, &text);
     dure_buf_fini(&buf);
     return err;
+}
+
+static dure_err add_part(dure_link_parts *parts, uint32_t index, size_t bytes, uint64_t now_ms,
+                         bool *out_is_whole)
+{
+    return add_part_of(parts, 1, index, bytes, 1000, now_ms, out_is_whole);
 }
 
 /* Parts that were on their way already do no harm, and the last one ends it. */
@@ -447,6 +454,27 @@ static void what_was_dropped_is_remembered_for_a_few_bodies_only(void)
     dure_buf_fini(&buf);
 }
 
+/* One that was open for longer than others were is dropped last, and its parts still come. */
+static void what_was_dropped_first_is_forgotten_first(void)
+{
+    dure_link_parts parts;
+    uint64_t total = 0;
+    bool is_whole = false;
+    dure_link_parts_init(&parts, 1000, &total, 10000);
+    DURE_CHECK_OK(add_part_of(&parts, 0, 0, 10, 5000, 0, &is_whole));
+    for (uint32_t i = 1; i <= DURE_PARTS_STREAMS_MAX; i++) {
+        DURE_CHECK_OK(add_part_of(&parts, i, 0, 10, 10, i * 100, &is_whole));
+        dure_link_parts_expire(&parts, i * 100 + 50);
+    }
+    dure_link_parts_expire(&parts, 6000);
+    DURE_CHECK_EQ(parts._dropped_count, DURE_PARTS_STREAMS_MAX);
+    DURE_CHECK_EQ(total, 0);
+    DURE_CHECK_OK(add_part_of(&parts, 0, 1, 10, 10, 6000, &is_whole));
+    DURE_CHECK_OK(add_part_of(&parts, 2, 1, 10, 10, 6000, &is_whole));
+    DURE_CHECK_ERR(add_part_of(&parts, 1, 1, 10, 10, 6000, &is_whole), DURE_ERR_PROTOCOL);
+    dure_link_parts_fini(&parts);
+}
+
 /* Its last part never comes, and the link stays for everything else. */
 static void a_body_that_is_never_finished_does_not_stay(void)
 {
@@ -485,4 +513,5 @@ DURE_SUITE(cluster_link_parts, DURE_TEST(a_body_over_32_kib_goes_and_comes_in_pa
            DURE_TEST(keys_of_later_versions_are_skipped_on_a_part_too),
            DURE_TEST(a_body_whose_time_has_passed_is_dropped),
            DURE_TEST(what_was_dropped_is_remembered_for_a_few_bodies_only),
+           DURE_TEST(what_was_dropped_first_is_forgotten_first),
            DURE_TEST(a_body_that_is_never_finished_does_not_stay));
