@@ -157,7 +157,8 @@ bool db_key_day(dure_str key, uint64_t *out_day);
 /* Where deleting stands; zeroed: at the front. */
 typedef struct db_key_place {
     char player[DB_NAME_BYTES_MAX + 1];
-    char key[DB_NAME_BYTES_MAX + 1];
+    char key[DB_NAME_BYTES_MAX];
+    size_t key_len; /* a key may hold zero bytes */
 } db_key_place;
 
 /*

@@ -115,6 +115,17 @@ dure_err store_add_key(db_store *store, const db_gift *gift, uint64_t balance)
 
 /* ---- deleting ---- */
 
+/* All of its bytes: cut at a zero one, the place would stand still before many that begin alike. */
+static void column_key(sqlite3_stmt *statement, int column, db_key_place *out_place)
+{
+    const unsigned char *text = sqlite3_column_text(statement, column);
+    const size_t len = text != NULL ? (size_t)sqlite3_column_bytes(statement, column) : 0;
+    out_place->key_len = len < sizeof out_place->key ? len : sizeof out_place->key;
+    if (out_place->key_len > 0) {
+        memcpy(out_place->key, text, out_place->key_len);
+    }
+}
+
 /* The last key of the next bite, into the same struct; NOT_FOUND where it is the end of the table.
  */
 static dure_err find_bite(db_store *store, const db_key_place *from, uint32_t rows,
@@ -122,12 +133,12 @@ static dure_err find_bite(db_store *store, const db_key_place *from, uint32_t ro
 {
     sqlite3_stmt *find = store_statement_of(store, STORE_KEY_BITE);
     bind_str(find, 1, dure_str_of(from->player));
-    bind_str(find, 2, dure_str_of(from->key));
+    bind_str(find, 2, (dure_str){from->key, from->key_len});
     bind_u64(find, 3, rows - 1);
     dure_err err = store_row(store, find);
     if (err == DURE_OK) {
         column_text(find, 0, out_to->player, sizeof out_to->player);
-        column_text(find, 1, out_to->key, sizeof out_to->key);
+        column_key(find, 1, out_to);
         (void)sqlite3_reset(find);
     }
     return err;
@@ -146,10 +157,10 @@ dure_err db_store_delete_keys(db_store *store, uint64_t before_ms, uint32_t rows
     }
     sqlite3_stmt *drop = store_statement_of(store, is_end ? STORE_KEY_DROP_REST : STORE_KEY_DROP);
     bind_str(drop, 1, dure_str_of(inout_place->player));
-    bind_str(drop, 2, dure_str_of(inout_place->key));
+    bind_str(drop, 2, (dure_str){inout_place->key, inout_place->key_len});
     if (!is_end) {
         bind_str(drop, 3, dure_str_of(to.player));
-        bind_str(drop, 4, dure_str_of(to.key));
+        bind_str(drop, 4, (dure_str){to.key, to.key_len});
     }
     bind_u64(drop, 5, before_ms);
     err = store_run(store, drop);

@@ -485,16 +485,21 @@ static void the_longest_lease_is_kept(void)
 /* Noon of 2026-11-28. */
 #define NOON (UINT64_C(20785) * DAY + DAY / 2)
 
-static dure_err give_on(store_fixture *f, const char *key, uint64_t now_ms, uint32_t days)
+static dure_err give_under(store_fixture *f, dure_str key, uint64_t now_ms, uint32_t days)
 {
     give_case c = {.gift = {.from = dure_str_of("ada"),
                             .to = dure_str_of("bob"),
                             .item = dure_str_of("gold"),
                             .count = 1,
-                            .key = dure_str_of(key),
+                            .key = key,
                             .now_ms = now_ms,
                             .keys_days = days}};
     return in_transaction(f, do_give, &c);
+}
+
+static dure_err give_on(store_fixture *f, const char *key, uint64_t now_ms, uint32_t days)
+{
+    return give_under(f, dure_str_of(key), now_ms, days);
 }
 
 static void a_key_begins_with_its_day(void)
@@ -581,6 +586,24 @@ static void a_deleted_key_is_never_new_again(void)
     fixture_close(&f);
 }
 
+/* More keys than a bite begin alike until a zero byte, and deleting passes them. */
+static void keys_with_zero_bytes_are_deleted_as_others(void)
+{
+    store_fixture f;
+    char key[] = "20261128-\0?";
+    fixture_open(&f);
+    login(&f, "ada");
+    login(&f, "bob");
+    for (char last = 'a'; last <= 'h'; last++) {
+        key[sizeof key - 2] = last;
+        DURE_CHECK_OK(give_under(&f, (dure_str){key, sizeof key - 1}, NOON, 7));
+    }
+    DURE_CHECK_OK(give_on(&f, "20261128-z", NOON, 7));
+    delete_pass(&f, NOON, 0); /* too young, and the pass gets to its end */
+    delete_pass(&f, NOON + DAY, 9);
+    fixture_close(&f);
+}
+
 static void a_file_that_is_not_ours_is_left_as_it_was(void)
 {
     store_fixture f;
@@ -613,4 +636,5 @@ DURE_SUITE(nodes_store, DURE_TEST(a_new_player_has_gold_and_stands_in_the_lobby)
            DURE_TEST(a_key_begins_with_its_day),
            DURE_TEST(a_key_of_a_day_that_may_be_gone_is_too_old),
            DURE_TEST(a_deleted_key_is_never_new_again),
+           DURE_TEST(keys_with_zero_bytes_are_deleted_as_others),
            DURE_TEST(a_file_that_is_not_ours_is_left_as_it_was));
