@@ -3,6 +3,7 @@
  * The role gateway: what it serves itself, what it passes on, and what game nodes ask of it.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "game.schema.h"
@@ -78,7 +79,10 @@ static void on_login(dure_request *request, const gateway_login_params *in, void
 {
     gateway *g = state;
     gateway_conn *conn = stranger_of(g, request);
-    if (conn != NULL) {
+    if (conn != NULL && memchr(in->name.data, 0, in->name.len) != NULL) {
+        /* Names are kept as C strings: what follows would be cut off, and somebody else meant. */
+        dure_request_fail(request, DURE_ERR_BAD_REQUEST, "name: U+0000 is a control character");
+    } else if (conn != NULL) {
         dure_request_hold(request);
         gateway_login(g, conn, in->name, request);
     }

@@ -188,6 +188,8 @@ static void pack_params(dure_packer *packer, const char *letters, va_list *args)
     for (; *letters != '\0'; letters++) {
         if (*letters == 's') {
             dure_packer_cstr(packer, va_arg(*args, const char *));
+        } else if (*letters == 't') {
+            dure_packer_str(packer, va_arg(*args, dure_str));
         } else {
             DURE_REQUIRE(*letters == 'u');
             dure_packer_u64(packer, va_arg(*args, uint64_t));

@@ -112,8 +112,8 @@ void role_client_close(role_client *client);
 void role_client_abort(role_client *client);
 
 /*
- * Calls a method; params are given by a letter each: s (const char *), u (uint64_t). Returns the
- * call's id, 0 where it could not be sent.
+ * Calls a method; params are given by a letter each: s (const char *), t (dure_str), u (uint64_t).
+ * Returns the call's id, 0 where it could not be sent.
  */
 uint32_t role_client_ask(role_client *client, const char *method, const char *letters, ...);
 /* What was answered; NULL: nothing yet. */

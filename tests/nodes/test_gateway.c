@@ -137,6 +137,26 @@ static void the_later_login_is_the_player(void)
     close_pair(&cluster, &ada, &bob);
 }
 
+/* It would be cut there, and be the name of somebody else. */
+static void a_name_ends_at_no_zero_byte(void)
+{
+    static const char *const names[] = {"ada\0x", "ada\0\0", "\0adax"};
+    role_cluster cluster;
+    role_client ada;
+    role_client bob;
+    role_client other;
+    open_pair(&cluster, &ada, &bob);
+    role_client_open(&other, &cluster, "gateway-2");
+    for (size_t i = 0; i < DURE_COUNT_OF(names); i++) {
+        const dure_str name = {names[i], 5};
+        DURE_CHECK_ERR(role_client_call(&other, "login", "t", name), DURE_ERR_BAD_REQUEST);
+        DURE_CHECK_ERR(role_client_call(&other, "whoami", ""), DURE_ERR_NOT_LOGGED_IN);
+    }
+    DURE_CHECK_OK(role_client_call(&ada, "whoami", "")); /* nobody has taken over */
+    role_client_close(&other);
+    close_pair(&cluster, &ada, &bob);
+}
+
 static void a_client_that_goes_while_it_comes_in_leaves_no_ghost(void)
 {
     role_cluster cluster;
@@ -180,6 +200,6 @@ static void a_game_node_that_comes_back_has_its_players_again(void)
 DURE_SUITE(nodes_gateway, DURE_TEST(two_players_meet_talk_and_give),
            DURE_TEST(who_has_logged_out_is_in_no_room),
            DURE_TEST(a_lost_connection_is_gone_on_with), DURE_TEST(one_who_does_not_come_back_goes),
-           DURE_TEST(the_later_login_is_the_player),
+           DURE_TEST(the_later_login_is_the_player), DURE_TEST(a_name_ends_at_no_zero_byte),
            DURE_TEST(a_client_that_goes_while_it_comes_in_leaves_no_ghost),
            DURE_TEST(a_game_node_that_comes_back_has_its_players_again));
