@@ -20,7 +20,7 @@ typedef struct bind_step {
     gateway *g;
     uint64_t client;
     char room[GATEWAY_NAME_BYTES_MAX + 1];
-    dure_request *request;
+    dure_request *request; /* NULL: of the tick, or it has been answered meanwhile */
     gateway_bound_fn on_bound;
     gateway_home *home;                 /* of one that the tick began: counts it; else NULL */
     uint32_t enter_ms;                  /* 0: as long as the request has */
@@ -119,7 +119,7 @@ static void end_settled(const bind_step *step, gateway_client *client, const dur
     } else {
         settle_on_none(g, client, dure_err_name(outcome->status)); /* and perhaps on its node */
     }
-    if (step->on_bound != NULL) {
+    if (step->request != NULL) {
         step->on_bound(g, client, step->request, outcome, entered);
     }
     client = gateway_client_find(&g->clients, step->client); /* on_bound may have ended it */
@@ -134,6 +134,9 @@ static void bind_end(bind_step *step, const dure_outcome *outcome, const game_en
     if (step->home != NULL) {
         DURE_ASSERT(step->home->entering > 0);
         step->home->entering--;
+    }
+    if (client != NULL) {
+        client->asked = NULL;
     }
     if (client == NULL) {
         end_without_client(step);
@@ -246,6 +249,7 @@ static void bind_without_memory(gateway *g, gateway_client *client, dure_request
 {
     const dure_outcome outcome = {.status = DURE_ERR_OVERLOADED, .code = DURE_ERR_OVERLOADED};
     const uint64_t id = client->id;
+    client->asked = NULL;
     if (client->state == GATEWAY_CLIENT_LOGGING_IN) {
         gateway_client_set_state(&g->clients, client, GATEWAY_CLIENT_UNBOUND, "no memory");
     }
@@ -266,6 +270,7 @@ void gateway_bind(gateway *g, gateway_client *client, dure_str room, dure_reques
     }
     step->request = request;
     step->on_bound = on_bound;
+    client->asked = &step->request;
     step->names_max = BIND_NAMES_MAX;
     bind_start(step, client);
 }
@@ -280,6 +285,7 @@ void gateway_bind_first(gateway *g, gateway_client *client, dure_str room, dure_
     }
     step->request = request;
     step->on_bound = on_bound;
+    client->asked = &step->request;
     step->enter_ms = BIND_SOON_MS;
     bind_start(step, client);
 }

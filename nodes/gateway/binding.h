@@ -19,8 +19,9 @@ typedef void (*gateway_bound_fn)(gateway *g, gateway_client *client, dure_reques
  * Brings the client's player to the node of `room`, leaving its present node first where that is
  * another one. The client is BINDING until on_bound, and then BOUND, or AWAITING or UNBOUND where
  * it failed; without memory nothing is begun, and on_bound is called inside. The answer has names
- * of those who are in the room. request (held; may be NULL) is on_bound's to answer; it is answered
- * here where the client has gone meanwhile. on_bound may be NULL with request.
+ * of those who are in the room. request (held; may be NULL) is on_bound's to answer; where the
+ * client has gone meanwhile it is answered here, and where its connection is closed, before that
+ * (gateway_client_fail_asked); on_bound is not called then. on_bound may be NULL with request.
  */
 void gateway_bind(gateway *g, gateway_client *client, dure_str room, dure_request *request,
                   gateway_bound_fn on_bound);

@@ -308,6 +308,21 @@ void gateway_clients_end_late(gateway_clients *clients, uint32_t left_ms)
     }
 }
 
+void gateway_client_fail_asked(gateway_client *client, dure_err err, const char *text)
+{
+    dure_request *request = client->asked != NULL ? *client->asked : NULL;
+    if (request == NULL) {
+        return;
+    }
+    *client->asked = NULL;
+    client->asked = NULL;
+    if (client->state == GATEWAY_CLIENT_BINDING) {
+        dure_request_fail(request, DURE_ERR_OUTCOME_UNKNOWN, "%s; the call may have run", text);
+    } else {
+        dure_request_fail(request, err, "%s", text); /* a login, of a session that is no more */
+    }
+}
+
 void gateway_client_fail_waiting(gateway_client *client, dure_err err, const char *text)
 {
     gateway_call *call;

@@ -66,6 +66,8 @@ struct gateway_client {
     uint32_t waiting_count;
     dure_list in_waiting; /* of gateway_clients.waiting */
     dure_list forwarded;  /* gateway_call.in_client */
+    dure_request **asked; /* of the login or join that is under way, in the step that answers it;
+                           * NULL: there is none */
     uint64_t call_number; /* of the last call */
     gateway_missed missed;
     uint8_t secret[GATEWAY_SECRET_BYTES]; /* of its token */
@@ -171,6 +173,8 @@ void gateway_client_wait_again(gateway_clients *clients, gateway_client *client,
  * soon they would end as DEADLINE, which leaves open whether they have run.
  */
 void gateway_clients_end_late(gateway_clients *clients, uint32_t left_ms);
+/* Answers the login or join that is under way, where there is one; its step goes on without. */
+void gateway_client_fail_asked(gateway_client *client, dure_err err, const char *text);
 /* Answers what waits. */
 void gateway_client_fail_waiting(gateway_client *client, dure_err err, const char *text);
 /* Runs what waits, in order, for as long as the client is not busy again. ctx goes to run. */

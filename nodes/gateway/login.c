@@ -6,6 +6,7 @@
  */
 #include "nodes/gateway/login.h"
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "game.schema.h"
 #include "gateway.schema.h"
@@ -38,9 +39,13 @@ static void login_failed(login_step *step, const dure_outcome *outcome, const ch
     gateway_client *client = gateway_client_find(&g->clients, step->client);
     step->request = NULL;
     if (client == NULL) {
-        dure_request_fail(request, DURE_ERR_CANCELLED, "the client is gone");
+        if (request != NULL) {
+            dure_request_fail(request, DURE_ERR_CANCELLED, "the client is gone");
+        }
         return;
     }
+    DURE_ASSERT(request != NULL);
+    client->asked = NULL;
     gateway_client_fail_waiting(client, DURE_ERR_NOT_LOGGED_IN, "log in first");
     gateway_client_remove(&g->clients, client);
     if (text != NULL) {
@@ -168,12 +173,13 @@ void gateway_login(gateway *g, gateway_conn *conn, dure_str player, dure_request
         dure_request_fail(request, DURE_ERR_OVERLOADED, "out of memory");
         return;
     }
-    const gateway_client *client = login_client(g, conn, player, request);
+    gateway_client *client = login_client(g, conn, player, request);
     if (client == NULL) {
         dure_mem_free(step);
         return;
     }
     *step = (login_step){.g = g, .client = client->id, .request = request, .refs = 1};
+    client->asked = &step->request;
     ask_some(step);
     if (step->refs == 1) {
         login_failed(step, NULL, "no game node is reachable");

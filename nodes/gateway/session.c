@@ -129,6 +129,7 @@ static void close_connection(gateway *g, gateway_client *client, dure_err cause,
 {
     gateway_forward_end(client, cause, text);
     if (client->conn != NULL) {
+        gateway_client_fail_asked(client, cause, text);
         const uint64_t id = client->conn->id;
         gateway_conn_remove(&g->clients, client->conn);
         dure_node_client_close(g->node, id, cause, text);

@@ -105,6 +105,77 @@ static void who_is_taken_over_hears_that_and_nothing_untrue(void)
     }
 }
 
+/* What an older session asks last, and a login elsewhere so many steps later. */
+static void take_over_while_it_asks(role_client *ada, role_client *elsewhere, const char *method,
+                                    const char *param, int steps)
+{
+    const uint32_t id = role_client_ask(ada, method, "s", param);
+    step(ada->cluster, steps);
+    DURE_CHECK(role_client_ask(elsewhere, "login", "s", "ada") != 0);
+    role_cluster_run(ada->cluster, 7000);
+    DURE_CHECK(role_client_answer(ada, id) != NULL);
+    check_end_of_call(ada, id);
+}
+
+static void a_join_that_is_under_way_is_answered_before_a_takeover(void)
+{
+    static const char *const rooms[] = {"cave", "hall", "roof", "yard", "pier"}; /* on both nodes */
+    role_cluster cluster;
+    role_client ada;
+    role_client bob;
+    role_client elsewhere;
+    for (size_t i = 0; i < STEPS_MAX * DURE_COUNT_OF(rooms); i++) {
+        open_pair(&cluster, &ada, &bob, NULL);
+        role_client_open(&elsewhere, &cluster, "gateway-2");
+        take_over_while_it_asks(&ada, &elsewhere, "join", rooms[i % DURE_COUNT_OF(rooms)],
+                                (int)(i / DURE_COUNT_OF(rooms)));
+        role_client_close(&elsewhere);
+        close_pair(&cluster, &ada, &bob);
+    }
+}
+
+static void a_login_that_is_under_way_is_answered_before_a_takeover(void)
+{
+    role_cluster cluster;
+    role_cluster_config config;
+    role_client ada;
+    role_client elsewhere;
+    role_cluster_config_init(&config);
+    config.gateways = 2;
+    role_cluster_open(&cluster, &config);
+    for (int steps = 0; steps < STEPS_MAX; steps++) {
+        role_client_open(&ada, &cluster, "gateway-1");
+        role_client_open(&elsewhere, &cluster, "gateway-2");
+        take_over_while_it_asks(&ada, &elsewhere, "login", "ada", steps);
+        role_client_close(&elsewhere);
+        role_client_close(&ada);
+    }
+    role_cluster_close(&cluster);
+}
+
+/* The session goes on, and what it had asked may have happened. */
+static void a_join_that_is_under_way_is_answered_before_a_resume(void)
+{
+    role_cluster cluster;
+    role_client ada;
+    role_client bob;
+    role_client again;
+    for (int steps = 0; steps < STEPS_MAX; steps++) {
+        open_pair(&cluster, &ada, &bob, NULL);
+        role_client_open(&again, &cluster, "gateway-1");
+        const uint32_t id = role_client_ask(&ada, "join", "s", "cave");
+        step(&cluster, steps);
+        DURE_CHECK_OK(role_client_call(&again, "resume", "su", ada.token, ada.notified));
+        DURE_CHECK_STR(ada.closing, "TAKEN_OVER");
+        const role_answer *answer = role_client_answer(&ada, id);
+        DURE_CHECK(answer != NULL &&
+                   (answer->code == DURE_OK || answer->code == DURE_ERR_OUTCOME_UNKNOWN));
+        DURE_CHECK_OK(role_client_call(&again, "whoami", ""));
+        role_client_close(&again);
+        close_pair(&cluster, &ada, &bob);
+    }
+}
+
 /* ---- a node that does not know the player ---- */
 
 static void calls_that_met_no_player_are_made_again_in_their_order(void)
@@ -346,6 +417,9 @@ static void a_state_steps_only_as_it_is_drawn(void)
 }
 
 DURE_SUITE(nodes_binding, DURE_TEST(who_is_taken_over_hears_that_and_nothing_untrue),
+           DURE_TEST(a_join_that_is_under_way_is_answered_before_a_takeover),
+           DURE_TEST(a_login_that_is_under_way_is_answered_before_a_takeover),
+           DURE_TEST(a_join_that_is_under_way_is_answered_before_a_resume),
            DURE_TEST(calls_that_met_no_player_are_made_again_in_their_order),
            DURE_TEST(a_gift_of_who_is_fenced_is_given_when_the_player_is_in_again),
            DURE_TEST(an_error_of_a_role_is_no_news_of_the_player),
