@@ -15,6 +15,8 @@ def command_of(path):
     if not path.endswith(".exe"):
         if os.path.exists(path):
             return [path]
+        if not os.path.exists(path + ".exe"):
+            raise FileNotFoundError("%s is not built: cmake --preset release && cmake --build --preset release" % path)
         path += ".exe"
     return [path] if os.name == "nt" else [WINE_RUN, path]
 
