@@ -49,7 +49,9 @@ if [ "$taken" = yes ]; then
     exit 1
 fi
 
+# Nodes refuse a data folder that others get at.
 mkdir -p "$data"
+chmod 700 "$data"
 log=$data/log.txt
 : >"$log"
 # In a session of its own: Ctrl-C reaches this script alone, which then ends the cluster gracefully.
