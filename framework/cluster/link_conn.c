@@ -525,10 +525,19 @@ static void conn_gone(dure_session *session, dure_err cause)
     conn_destroy(conn);
 }
 
+/* Until the other one has proved itself, whatever is wrong with it is a connection that failed: it
+ * is worth no minute, which would be in the hands of whoever sits at the address. */
+static dure_err cause_of_redial(const dure_link_conn *conn, dure_err cause)
+{
+    const bool is_believed = conn == NULL || conn->hello == NULL || conn->hello->is_proven;
+    return is_believed ? cause : DURE_ERR_REFUSED;
+}
+
 static void dialled_on_disconnected(dure_session *session, dure_err cause)
 {
+    const dure_err redial = cause_of_redial(dure_session_context(session), cause);
     conn_gone(session, cause);
-    dure_link_dial_ended(dure_service_context(dure_session_service(session)), cause, true);
+    dure_link_dial_ended(dure_service_context(dure_session_service(session)), redial, true);
 }
 
 static void accepted_on_disconnected(dure_session *session, dure_err cause)

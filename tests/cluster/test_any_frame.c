@@ -416,27 +416,52 @@ static void any_goaway_in_any_state(void)
 
 /* With a secret, whoever sits at the address of a node that is down says what he likes; the next
  * dial comes as after any other failure and not after the minute that a proven refusal is worth. */
-static void an_unproven_refusal_delays_no_redial(void)
+static void check_delays_no_redial(const dure_buf *frame, const char *logged)
 {
     static test_cluster cluster;
     static stranger s;
-    dure_buf frame;
-    dure_buf_init(&frame, 4096);
-    any_write(&(any_frame){.kind = DURE_FRAME_REFUSED, .code = DURE_ERR_WRONG_CLUSTER}, &frame);
     test_cluster_init(&cluster, SECRET);
-    stranger_start(&s, &cluster, DIALS_WAIT_ANSWER, 6, (dure_slice){frame.data, frame.len});
+    stranger_start(&s, &cluster, DIALS_WAIT_ANSWER, 6, (dure_slice){frame->data, frame->len});
     test_node *game = test_node_start(&cluster, "game-1", NULL);
     test_run(&cluster, 3000);
     DURE_CHECK(s.is_over);
     DURE_CHECK(s.connections > 1);
-    DURE_CHECK(
-        test_log_has(&cluster, "by=peer cause=REFUSED text=\"unproven WRONG_CLUSTER: you lose\""));
+    DURE_CHECK(test_log_has(&cluster, logged));
     DURE_CHECK_EQ(game->duplicates, 0);
     stranger_stop(&s, &cluster);
     test_cluster_fini(&cluster);
+}
+
+static void an_unproven_refusal_delays_no_redial(void)
+{
+    dure_buf frame;
+    dure_buf_init(&frame, 4096);
+    any_write(&(any_frame){.kind = DURE_FRAME_REFUSED, .code = DURE_ERR_WRONG_CLUSTER}, &frame);
+    check_delays_no_redial(&frame,
+                           "by=peer cause=REFUSED text=\"unproven WRONG_CLUSTER: you lose\"");
+    dure_buf_fini(&frame);
+}
+
+/* Nor does what only we have against it, before it has proved anything. */
+static void a_proof_that_is_none_delays_no_redial(void)
+{
+    static const uint8_t zeros[DURE_HELLO_MAC_BYTES];
+    const dure_frame head = {.kind = DURE_FRAME_CHALLENGE};
+    dure_buf frame;
+    size_t start = 0;
+    dure_buf_init(&frame, 4096);
+    DURE_REQUIRE_OK(dure_frame_begin(&frame, &head, &start));
+    dure_packer packer = dure_packer_of(&frame);
+    dure_packer_array(&packer, 3);
+    dure_packer_u64(&packer, 6);
+    dure_packer_bin(&packer, (dure_slice){zeros, sizeof zeros});
+    dure_packer_bin(&packer, (dure_slice){zeros, sizeof zeros});
+    DURE_REQUIRE_OK(dure_frame_end(&frame, start));
+    check_delays_no_redial(&frame, "by=us cause=WRONG_PROOF");
     dure_buf_fini(&frame);
 }
 
 DURE_SUITE(cluster_any_frame, DURE_TEST(any_kind_of_frame_in_any_state),
            DURE_TEST(any_refusal_in_any_state), DURE_TEST(any_goaway_in_any_state),
-           DURE_TEST(an_unproven_refusal_delays_no_redial));
+           DURE_TEST(an_unproven_refusal_delays_no_redial),
+           DURE_TEST(a_proof_that_is_none_delays_no_redial));

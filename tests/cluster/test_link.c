@@ -65,9 +65,9 @@ static void the_same_secret_links(void)
     test_cluster_fini(&cluster);
 }
 
-/* listener_line: how the log of the one that was dialled begins. */
+/* listener_line: how the log of the one that was dialled begins; so often it is dialled in 50 s. */
 static void check_refusal(const char *cluster_name, const char *secret, const char *cause,
-                          const char *listener_line)
+                          const char *listener_line, uint64_t least, uint64_t most)
 {
     test_cluster cluster;
     char by_us[96];
@@ -87,21 +87,24 @@ static void check_refusal(const char *cluster_name, const char *secret, const ch
     DURE_CHECK(test_log_has(&cluster, by_peer));
     dure_rpc_counters counters;
     dure_rpc_counters_of(game->rpc, &counters);
-    DURE_CHECK_EQ(counters.links_refused, 1); /* the next dial comes after 60 s */
+    DURE_CHECK(counters.links_refused >= least);
+    DURE_CHECK(counters.links_refused <= most);
     test_cluster_fini(&cluster);
     dure_registry_destroy(other);
 }
 
 static void another_cluster_is_refused_and_both_logs_say_so(void)
 {
+    /* the next dial comes after 60 s */
     check_refusal("other", "sesame", "WRONG_CLUSTER",
-                  "LINK_REFUSED peer=game-1 address=127.0.0.1:");
+                  "LINK_REFUSED peer=game-1 address=127.0.0.1:", 1, 1);
 }
 
 static void another_secret_is_refused_and_both_logs_say_so(void)
 {
-    /* game-1 says who it is to nobody who has not proved that he knows the secret */
-    check_refusal("test", "barley", "WRONG_PROOF", "LINK_REFUSED peer=? address=127.0.0.1:");
+    /* game-1 says who it is to nobody who has not proved that he knows the secret; and since that
+     * may be somebody else at the address, dials again as after any failure, 5 s apart soon */
+    check_refusal("test", "barley", "WRONG_PROOF", "LINK_REFUSED peer=? address=127.0.0.1:", 8, 14);
 }
 
 static void two_that_dial_each_other_keep_one_link(void)
