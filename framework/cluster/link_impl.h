@@ -19,7 +19,7 @@
 #include "net/strangers.h"
 
 #define DURE_LINK_PROBE_MS       2000u  /* an old connection has so long to prove it lives */
-#define DURE_LINK_IDENTITY_MS    60000u /* no redial sooner after an identity that was refused, proven */
+#define DURE_LINK_IDENTITY_MS    60000u /* no redial sooner after a proven refusal of an identity */
 #define DURE_LINK_CLOSE_MS       1000u  /* a graceful end in all */
 #define DURE_LINK_LOG_PER_SECOND 10u    /* refusals and failed dials that are logged */
 /* On a slow line the system would keep megabytes, and a heartbeat would wait behind them. */
