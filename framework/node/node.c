@@ -437,7 +437,6 @@ static void node_say_refused(const dure_node *node, const char *path, dure_err e
         dure_log_quote(text, strlen(text), quoted_text, sizeof quoted_text));
 }
 
-/* A folder that was there already is looked at before anything is put into it. */
 static dure_err node_look_at_folder(const dure_node *node, const char *path)
 {
     char text[DURE_DATA_FOLDER_TEXT_MAX];
@@ -461,17 +460,23 @@ static dure_err node_look_at_folder(const dure_node *node, const char *path)
     return DURE_OK;
 }
 
-/* The folder of all nodes and this one's own, and its lock. */
-static dure_err node_take_data_dir(dure_node *node)
+/* Makes a folder that is not there, and looks at it before anything is put into it. */
+static dure_err node_take_folder(const dure_node *node, const char *path)
 {
-    dure_err err = dure_file_make_folder(node->data_dir, DURE_FILE_OWNER_ONLY);
+    dure_err err = dure_file_make_folder(path, DURE_FILE_OWNER_ONLY);
     if (err != DURE_OK) {
-        node_say_refused(node, node->data_dir, err,
+        node_say_refused(node, path, err,
                          err == DURE_ERR_EXISTS ? "a file stands in the way" : dure_err_text(err));
         return err;
     }
-    err = node_look_at_folder(node, dure_registry_data(node->config.registry));
-    err = err == DURE_OK ? node_look_at_folder(node, node->data_dir) : err;
+    return node_look_at_folder(node, path);
+}
+
+/* The folder of all nodes and this one's own, and its lock. */
+static dure_err node_take_data_dir(dure_node *node)
+{
+    dure_err err = node_take_folder(node, dure_registry_data(node->config.registry));
+    err = err == DURE_OK ? node_take_folder(node, node->data_dir) : err;
     if (err != DURE_OK) {
         return err;
     }

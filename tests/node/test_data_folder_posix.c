@@ -151,6 +151,18 @@ static void the_mode_decides(void)
     }
 }
 
+static void into_a_folder_that_is_refused_no_other_is_made(void)
+{
+    place at;
+    place_open(&at);
+    DURE_REQUIRE_OK(dure_file_make_folder(at.data, DURE_FILE_OWNER_ONLY));
+    DURE_REQUIRE(chmod(at.data, 0755) == 0);
+    place_run(&at);
+    DURE_CHECK_ERR(at.started, DURE_ERR_PERMISSION);
+    DURE_CHECK(!dure_file_exists(at.node));
+    place_close(&at);
+}
+
 static void what_the_node_makes_is_its_users_alone(void)
 {
     struct stat status;
@@ -253,6 +265,7 @@ static void a_slash_behind_a_link_hides_it_not(void)
 }
 
 DURE_SUITE(node_data_folder_posix, DURE_TEST(the_mode_decides),
+           DURE_TEST(into_a_folder_that_is_refused_no_other_is_made),
            DURE_TEST(what_the_node_makes_is_its_users_alone),
            DURE_TEST(files_are_made_for_one_user), DURE_TEST(a_link_of_ones_own_is_followed),
            DURE_TEST(what_is_another_users_is_refused),
