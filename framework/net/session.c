@@ -301,10 +301,13 @@ void dure_session_connected(dure_session *session)
 {
     session_set_state(session, DURE_SESSION_CONNECTED);
     session->was_connected = true;
-    dure_session_watch_send(session); /* a filter's, of the handshake */
+    dure_session_set_deadline(session, 0);
     dure_shard_count(&session->shard->counters.opened, 1);
     session_service(session)->ops->session_connected(session);
     session_handlers(session)->on_connected(session);
+    if (session->state == DURE_SESSION_CONNECTED) {
+        dure_session_watch_send(session); /* a filter's, of the handshake; may end the session */
+    }
 }
 
 /* ---- the end ---- */

@@ -196,7 +196,8 @@ void dure_session_offer_again(dure_session *session);
 
 void dure_session_flush(dure_session *session);
 void dure_session_send_done(dure_session *session, const dure_iocp_event *event);
-/* While CONNECTED: the deadline is the next look at the send in flight, or none without one. */
+/* While CONNECTED: the deadline is the next look at the send in flight, or none without one.
+ * Without memory for the timer the session fails. */
 void dure_session_watch_send(dure_session *session);
 /* Looks whether the send in flight goes on; ends the session where it stands still. */
 void dure_session_check_stall(dure_session *session);
