@@ -54,6 +54,8 @@ def check_mistakes():
     assert (run.returncode, run.stderr) == (78, "config: a folder, not a file\n"), run
     for timeout in ("0", "-5", "", "1s", "99999999999999999999"):
         assert dure("call", DEMO, "ping", "--timeout", timeout).returncode == 2, timeout
+    run = dure("call", DEMO, "echo", r'["a\u0000b"]')
+    assert run.returncode == 2 and "cannot be passed on" in run.stderr, run
     assert dure("check").returncode == 2
     assert dure("check", "--nonsense", DEMO).returncode == 2
     assert dure("nonsense").returncode == 2

@@ -157,7 +157,10 @@ static bool call_params(const cluster_options *options, dure_buf *out)
     dure_cursor cursor = dure_cursor_of(out->data, out->len);
     if (err != DURE_OK || dure_cursor_peek(&cursor) != DURE_WIRE_ARRAY) {
         (void)fprintf(stderr, "dure call: JSON: %s: %s\n", json,
-                      err != DURE_OK ? "this is not JSON" : "the parameters must be an array");
+                      err == DURE_ERR_INVALID
+                          ? "\\u0000 and numbers beyond a double cannot be passed on"
+                      : err != DURE_OK ? "this is not JSON"
+                                       : "the parameters must be an array");
         return false;
     }
     return true;

@@ -6,13 +6,29 @@
 
 #include <cjson/cJSON.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "wire/cursor.h"
 #include "wire/limits.h"
 #include "wire/packer.h"
 
 static dure_err pack_json(dure_packer *packer, const cJSON *item, unsigned depth);
+
+/* cJSON's texts are C strings: one with U+0000 in it would be passed on as another, shorter one. */
+static bool has_zero_escape(const char *json)
+{
+    for (; *json != '\0'; json++) {
+        if (*json == '\\' && strncmp(json + 1, "u0000", 5) == 0) {
+            return true;
+        }
+        if (*json == '\\' && json[1] != '\0') {
+            json++;
+        }
+    }
+    return false;
+}
 
 static dure_err pack_children(dure_packer *packer, const cJSON *item, unsigned depth)
 {
@@ -46,6 +62,9 @@ static dure_err pack_json(dure_packer *packer, const cJSON *item, unsigned depth
     if (cJSON_IsString(item)) {
         dure_packer_cstr(packer, item->valuestring);
     } else if (cJSON_IsNumber(item)) {
+        if (!isfinite(item->valuedouble)) {
+            return DURE_ERR_INVALID;
+        }
         dure_packer_number(packer, item->valuedouble);
     } else if (cJSON_IsBool(item)) {
         dure_packer_bool(packer, cJSON_IsTrue(item) != 0);
@@ -60,6 +79,10 @@ dure_err json_to_msgpack(const char *json, dure_buf *out)
     cJSON *item = cJSON_ParseWithOpts(json, NULL, 1);
     if (item == NULL) {
         return DURE_ERR_SYNTAX;
+    }
+    if (has_zero_escape(json)) {
+        cJSON_Delete(item);
+        return DURE_ERR_INVALID;
     }
     dure_packer packer = dure_packer_of(out);
     dure_err err = pack_json(&packer, item, DURE_WIRE_DEPTH_MAX);
@@ -124,6 +147,9 @@ static dure_err put_float(dure_cursor *cursor, dure_buf *out)
     char text[40];
     double value = 0;
     dure_err err = dure_cursor_f64(cursor, &value);
+    if (err == DURE_OK && !isfinite(value)) {
+        return put(out, "null");
+    }
     (void)snprintf(text, sizeof text, "%.17g", value);
     return err == DURE_OK ? put(out, text) : err;
 }
