@@ -273,7 +273,8 @@ void dure_link_conn_end(dure_link_conn *conn, dure_err cause, const char *text, 
         dure_session_abort(conn->session, cause);
     } else {
         conn_flush(conn);
-        conn_say_goodbye(conn, cause, text);
+        /* A peer's own GOAWAY ends the link here too, and what it asked may still be open. */
+        conn_say_goodbye(conn, cause == DURE_ERR_GOAWAY ? DURE_ERR_CLOSED : cause, text);
         /* What is queued still leaves, so nothing of it can be called unsent. */
         conn->is_flushed = true;
         dure_session_disconnect(conn->session, cause);

@@ -356,6 +356,9 @@ static void check_cell(place at, bool has_secret, const any_frame *any)
     DURE_CHECK_EQ(node->up, (becomes_up ? 1 : 0) + (at == LISTENS_WAITING ? 1 : 0));
     DURE_CHECK_EQ(node->up - node->down, becomes_up && is_harmless(any));
     check_is_told_no_names(&s);
+    /* As a name it promises that all is answered: only a node that stops says that. */
+    DURE_CHECK(!has_word(&s.heard, "\xa6"
+                                   "GOAWAY"));
     if (CU_get_number_of_failures() != failures) {
         printf("in %s, %s a secret: %s code %u name %s drain_ms %u%s\n", places[at].name,
                has_secret ? "with" : "without", dure_frame_kind_name(any->kind), any->code,
