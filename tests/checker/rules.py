@@ -156,7 +156,8 @@ def money(run):
 
 def order(run):
     """What one player says reaches each other one in its order, and nothing twice; so do its moves, which wait for the
-    next tick."""
+    next tick. The order is that of a session, over all its connections: what was on its way to a gateway that is stopped
+    still arrives at the connection of a session that has been taken over elsewhere."""
     last, seen = {}, set()
     rooms = room_history(run)
     for note in run.of("note"):
@@ -166,7 +167,7 @@ def order(run):
         if (note["p"], sender, number) in seen:
             yield story("%s got number %d of %s twice" % (note["p"], number, sender), note, players=(note["p"], sender))
         seen.add((note["p"], sender, number))
-        where = (note["p"], sender, note["m"], rooms.get((sender, number)))
+        where = (note["p"], note["s"], sender, note["m"], rooms.get((sender, number)))
         if where in last and int(last[where]["a"][1]) > number:
             yield story("%s got number %d of %s after number %s" % (note["p"], number, sender, last[where]["a"][1]),
                         last[where], note, players=(note["p"], sender))

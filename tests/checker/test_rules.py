@@ -154,6 +154,20 @@ class EachRule(unittest.TestCase):
             self.story.line("note", p="ben", c=2, s=2, m="chat", a=["ann", number])
         self.expect("order")
 
+    def test_another_order_is_found_over_two_connections_of_a_session(self):
+        for number in ("1", "2"):
+            self.story.call("ann", "chat", [number], 1)
+        for c, number in ((2, "2"), (7, "1")):
+            self.story.line("note", p="ben", c=c, s=2, m="chat", a=["ann", number])
+        self.expect("order")
+
+    def test_two_sessions_have_no_order(self):
+        for number in ("1", "2"):
+            self.story.call("ann", "chat", [number], 1)
+        for session, number in ((5, "2"), (2, "1")):
+            self.story.line("note", p="ben", c=session, s=session, m="chat", a=["ann", number])
+        self.expect()
+
     def test_a_notification_that_comes_twice_is_found(self):
         for _ in range(2):
             self.story.line("note", p="ben", c=2, s=2, m="chat", a=["ann", "1"])
