@@ -52,6 +52,15 @@ DURE_CHECKED dure_err dure_file_remove(const char *path);
 bool dure_file_exists(const char *path);
 
 /*
+ * Takes from a file what others than its owner may do with it, where it is the present user's. What
+ * is no plain file, a symbolic link too, is left as it is, and so is everything on Windows, where a
+ * private folder keeps its files private.
+ * Thread: any, before a library that locks the file has it open: the end of this one's look would
+ * end those locks (fcntl_locking(2)).
+ */
+void dure_file_make_private(const char *path);
+
+/*
  * Makes a folder and those above it that are missing; one that is there already is left as it is.
  * Fails: PERMISSION, EXISTS (a file stands in the way), STORAGE, NO_MEMORY, SYSTEM.
  * Thread: any.

@@ -175,6 +175,21 @@ bool dure_file_exists(const char *path)
     return lstat(path, &status) == 0;
 }
 
+void dure_file_make_private(const char *path)
+{
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0) {
+        return;
+    }
+    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid() &&
+        (status.st_mode & 077) != 0) {
+        int ignored = fchmod(fd, status.st_mode & 0700); /* the folder keeps others out as it is */
+        (void)ignored;
+    }
+    (void)close(fd);
+}
+
 static dure_err file_make_one_folder(const char *path, mode_t mode)
 {
     struct stat status;

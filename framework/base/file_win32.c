@@ -333,6 +333,11 @@ bool dure_file_exists(const char *path)
     return is_there;
 }
 
+void dure_file_make_private(const char *path)
+{
+    (void)path;
+}
+
 /* ---- folders ---- */
 
 static bool file_is_separator(char letter)

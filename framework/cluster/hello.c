@@ -433,7 +433,7 @@ dure_err dure_hello_refuse(dure_hello *hello, dure_err cause, const char *text, 
 static dure_err refuse_frame(dure_hello *hello, const dure_frame *frame, dure_buf *out)
 {
     char text[DURE_HELLO_TEXT_MAX];
-    (void)snprintf(text, sizeof text, "a %s frame is not allowed, or malformed, in state %s",
+    (void)snprintf(text, sizeof text, "the frame %s is not allowed, or malformed, in state %s",
                    dure_frame_kind_name(frame->kind), dure_hello_state_name(hello->state));
     return dure_hello_refuse(hello, DURE_ERR_PROTOCOL, text, out);
 }

@@ -218,6 +218,17 @@ static dure_err store_prepare(db_store *store)
     return DURE_OK;
 }
 
+static void make_private(const char *path)
+{
+    static const char *const ends[] = {"", "-wal", "-shm"};
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        char name[4200];
+        if (snprintf(name, sizeof name, "%s%s", path, ends[i]) < (int)sizeof name) {
+            dure_file_make_private(name);
+        }
+    }
+}
+
 dure_err db_store_open(const char *path, db_store **out_store, char *why, size_t why_size)
 {
     db_store *store = dure_mem_alloc(sizeof *store);
@@ -229,6 +240,7 @@ dure_err db_store_open(const char *path, db_store **out_store, char *why, size_t
     if (err != DURE_OK) {
         goto out;
     }
+    make_private(path); /* 0.1 left it to be read by all */
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     if (sqlite3_open_v2(path, &store->db, flags, NULL) != SQLITE_OK) {
         err = store_failed(store);

@@ -158,6 +158,16 @@ def private(cluster):
         check("mode of " + name, mode(os.path.join(folder, name)), 0o600)
 
 
+def made_private(cluster):
+    """A database that others may read, as earlier releases made it, is its user's alone after a start."""
+    cluster.stop("db-1")
+    path = os.path.join(cluster.data, "db-1", "dure.sqlite")
+    os.chmod(path, 0o644)
+    cluster.start("db-1")
+    until_true("it runs", cluster.is_linked, 20)
+    private(cluster)
+
+
 def open_to_all(cluster):
     """A folder that others get at is refused with the command to type, and is used when that has been typed."""
     folder = os.path.join(cluster.data, "game-1")
@@ -180,6 +190,7 @@ def story(cluster):
     cluster.start_all()
     if not FAULTY_DB.endswith(".exe"):  # Windows keeps lists of rights instead
         private(cluster)
+        made_private(cluster)
         open_to_all(cluster)
     port = cluster.client_port
     alice = Client(port, timeout=20)
