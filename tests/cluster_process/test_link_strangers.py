@@ -79,6 +79,7 @@ def hold_places(port, count, results, stop):
     poll = select.poll()
     held = {}
     opened = 0
+    is_full = False
     while not stop.is_set():
         while len(held) < count:
             hog = socket.socket()
@@ -88,7 +89,8 @@ def hold_places(port, count, results, stop):
             held[hog.fileno()] = (hog, word)
             poll.register(hog, select.POLLIN | (select.POLLOUT if word else 0))
             opened += 1
-        if opened == count:
+        if not is_full:
+            is_full = True
             results.put(None)  # all places are held
         for number, event in poll.poll(20):
             hog, word = held[number]
